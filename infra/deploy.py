@@ -329,7 +329,7 @@ def main(arguments):
     region = options.region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
     try:
         if not region:
-            raise Refused("there is no AWS region: REGION=..., AWS_REGION, or one in the profile")
+            raise Refused("no AWS region is set: REGION=..., AWS_REGION, or one in the profile")
         aws = Aws(options.stack, region, lambda service: session.create_client(service, region_name=region))
         if options.command == "deploy":
             deploy(aws, options.given, options.config_env, options.yes)

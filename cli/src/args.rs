@@ -35,9 +35,9 @@ const STYLES: Styles = Styles::styled()
 const AFTER: &str = "\
 Exit codes:
   0  done
-  1  failed, wrong arguments, or something is wrong
+  1  failed: an error, wrong arguments, or a check that found a problem
   2  plan --exit-code: there are changes
-  3  the job, runner, pool or version that was named does not exist";
+  3  the job, runner, pool or version does not exist";
 
 /// GitHub Actions runners on AWS Fargate, one task for one job.
 #[derive(Debug, Parser)]
@@ -74,7 +74,7 @@ pub enum Command {
     Status(Status),
     /// Show jobs, pools, waits and costs on a page that refreshes itself
     Dashboard(Dashboard),
-    /// Show the pools in force, or their file
+    /// Show the active pools, or their file
     Pools(Pools),
     /// Show what a pools file would change
     Plan(PlanArgs),

@@ -32,8 +32,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version go to stdout and are no failure; where that is closed no one reads
-            // them. Not clap's own 2: in a pipeline that means changes (plan --exit-code).
+            // Help and version go to stdout and are no failure; if stdout is closed, they are lost.
+            // Not clap's own 2: in a pipeline that means changes (plan --exit-code).
             let _ = error.print();
             return if error.use_stderr() {
                 Exit::Failed

@@ -17,7 +17,7 @@ pub struct Global {
     /// The AWS profile: its credentials and no others; default: as the AWS CLI finds them
     #[arg(long, global = true, help_heading = GLOBAL, value_hint = ValueHint::Other)]
     pub profile: Option<String>,
-    /// Answer in JSON; times are UTC
+    /// Print JSON; times are UTC
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
     /// Do not fit tables to the terminal's width

@@ -2,11 +2,11 @@
 
 use crate::failure::Failure;
 
-/// Runs what has to ask AWS or GitHub.
+/// Runs a command that calls AWS or GitHub.
 ///
 /// # Errors
 ///
-/// What the command fails with.
+/// The command's failure.
 pub fn block_on<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -20,7 +20,7 @@ BEGAN = 14 * 3600  # seconds of a day, UTC
 MOMENTS = [0, 0.04, 0.04, 0.04, 0.16, 0.2, 7.8, 17.3, 28.4, 28.4, 28.5, 28.54, 28.58, 29.6, 48.6, 51.5, 51.54]  # of each line, in seconds since then
 RUNS, ENDS = 28.54, 48.6  # the job, in the same seconds
 PHASES = [0.04, 0.16, 0.2, 7.8, 17.3, RUNS]  # the ends of those of its wait that took time
-FIXED = {"like size: <cost>": "like size: $0.0060", "<cost>": "$0.0020", "<task>": "b9014759edfb37dc062cfae9b3987a60", "<runner 0>": "01m81rwzx18d2nn7d5w2gqcg1x", "<0>": "gqcg1x"}
+FIXED = {"similar size: <cost>": "similar size: $0.0060", "<cost>": "$0.0020", "<task>": "b9014759edfb37dc062cfae9b3987a60", "<runner 0>": "01m81rwzx18d2nn7d5w2gqcg1x", "<0>": "gqcg1x"}
 
 SIZE, LEFT, TOP, LINE = 13, 20, 52, 18
 CHARACTER = SIZE * 0.6  # of the monospaced fonts below

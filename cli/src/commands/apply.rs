@@ -3,9 +3,9 @@
 //! SSM knows no conditional write. So the command takes a lock in the ledger first, and under it
 //! looks if the version is still the one that the plan was made from; the write itself is made once
 //! and within the lock's time. Other programs that write the parameter are not kept out: what they
-//! wrote before is seen and refused, what they write in that very moment is told.
+//! wrote before is detected and refused, what they write at that very moment is reported.
 //!
-//! The lock also keeps what the command wrote, by its hash. A file that is in force and is not that
+//! The lock also keeps what the command wrote, by its hash. A file that is active and is not that
 //! one was written by other means ([`crate::deployment::drift`]). Anyone who applies that very file
 //! writes nothing: it is recorded as applied.
 
@@ -36,11 +36,10 @@ use crate::runtime::block_on;
 use crate::terminal::screen::{CAUTION, GOOD, Screen};
 use crate::terminal::time_format::Rfc3339;
 
-/// A pools file to put in force.
+/// A pools file to apply.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Checks the file, shows the plan, asks, and then changes everything at once. A removed pool starts nothing more; its jobs run to their end. \
-Nothing is changed while another user applies, or if one did since the plan was made.
+Checks the file, shows the plan, asks for confirmation and applies everything at once. A removed pool starts no more runners; its running jobs finish. Refused if another user is applying, or has applied since the plan was made.
 
 Examples:
   mayfly apply pools.toml
@@ -54,7 +53,7 @@ pub struct Apply {
     /// Apply an earlier version again (AWS keeps the last 100)
     #[arg(long, value_name = "N", conflicts_with = "file", value_parser = clap::value_parser!(u64).range(1..))]
     version: Option<u64>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
     /// Show every key of new pools
@@ -87,12 +86,12 @@ pub struct Change<'a> {
     pub pools: &'a [PoolName],
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Applied {
-    /// The version that is in force now.
+    /// The active version now.
     pub version: u64,
-    /// The very file was in force, written by other means: it was recorded as applied.
+    /// The very file was active, written by other means: it was recorded as applied.
     pub recorded_only: bool,
     /// Versions that someone wrote by other means in that very moment, and that this one took the
     /// place of.
@@ -101,12 +100,12 @@ pub struct Applied {
     pub not_woken: Vec<PoolName>,
 }
 
-/// Puts a file in force, if no one else does.
+/// Applies a file, unless another apply is running.
 ///
 /// # Errors
 ///
-/// If someone else does, or did since the plan was made, or the file was not written: nothing
-/// changed, or it is said that this is not known.
+/// If another user applies, or did since the plan was made, or the file was not written: nothing
+/// changed, or the error says that this is unknown.
 pub async fn carry_out<S: Store, P: PoolsStore, W: Wakes>(
     means: &Means<'_, S, P, W>,
     change: Change<'_>,
@@ -150,7 +149,7 @@ fn taken(other: &ApplyLock) -> Failure {
     Failure::new(
         problem,
         format!(
-            "nothing was changed: try again in a moment, or after {} if nothing comes of it",
+            "nothing was changed: try again in a moment, or after {} if that apply does not finish",
             Rfc3339(other.until)
         ),
     )
@@ -170,7 +169,7 @@ impl From<Failure> for NotApplied {
     }
 }
 
-/// The write, with the right to apply in hand. What is in force already is not written again.
+/// The write, with the right to apply in hand. What is active already is not written again.
 async fn write<S: Store, P: PoolsStore, W: Wakes>(
     means: &Means<'_, S, P, W>,
     change: Change<'_>,
@@ -191,7 +190,7 @@ async fn write<S: Store, P: PoolsStore, W: Wakes>(
     }
     if (means.clock)().since(applying.at) > WRITE_WITHIN {
         return Err(Failure::new(
-            "AWS answered so slowly that another user may be applying by now",
+            "AWS answered too slowly: another user may be applying by now",
             "nothing was changed: try again",
         )
         .into());
@@ -222,8 +221,8 @@ async fn write<S: Store, P: PoolsStore, W: Wakes>(
                 Ok(now.number)
             }
             _ => Err(NotApplied::Unknown(Failure::new(
-                format!("it is not known if the file was written: {why}"),
-                "see mayfly pools in a minute, then apply again",
+                format!("the file may or may not have been written: {why}"),
+                "run mayfly pools in a minute to see, then apply again if needed",
             ))),
         },
     }
@@ -261,33 +260,33 @@ async fn overtaken<P: PoolsStore>(
 pub struct Answer<'a> {
     /// What was to change.
     pub plan: &'a Plan,
-    /// What came of it; none if there was nothing to change.
+    /// The result; none if there was nothing to change.
     pub applied: Option<&'a Applied>,
 }
 
-/// What came of it as text: warnings, and the answer.
+/// The result as text: warnings, and the answer.
 #[must_use]
 pub fn in_words(applied: &Applied) -> (Vec<String>, String) {
     let warning = |text: &str| format!("{CAUTION}warning:{CAUTION:#} {text}");
     let replaced = |version: &u64| {
         warning(&format!(
-            "version {version} was written in the same moment, not by mayfly, and is replaced: mayfly pools --file --version {version}"
+            "version {version}, written at the same moment by other means, was replaced: mayfly pools --file --version {version} shows it"
         ))
     };
     let mut besides: Vec<String> = applied.replaced.iter().map(replaced).collect();
     if !applied.not_woken.is_empty() {
         besides.push(warning(
-            "not every pool could be woken: the next tick does it, within a minute",
+            "some pools could not be woken: the next tick wakes them, within a minute",
         ));
     }
     let version = applied.version;
     let answer = if applied.recorded_only {
         format!(
-            "{GOOD}recorded:{GOOD:#} version {version} was in force already, written by other means, and counts as applied from now on"
+            "{GOOD}recorded:{GOOD:#} version {version} was already active, written by other means; it now counts as applied"
         )
     } else {
         format!(
-            "{GOOD}applied:{GOOD:#} version {version} is in force; every function knows it within a minute"
+            "{GOOD}applied:{GOOD:#} version {version} is active; every function uses it within a minute"
         )
     };
     (besides, answer)
@@ -348,7 +347,7 @@ impl Apply {
     fn confirmation(&self) -> Result<Box<dyn BufRead>, Failure> {
         let none = || {
             Failure::new(
-                "no terminal to confirm in",
+                "there is no terminal to ask for confirmation",
                 "pass --yes to apply without confirmation",
             )
         };
@@ -425,7 +424,12 @@ fn agreed(
     screen.ask(format_args!("Apply to {whereabouts}? Type \"yes\": "));
     let mut line = String::new();
     let read = confirm.read_line(&mut line);
-    read.map_err(|error| Failure::new(format!("read the answer: {error}"), "nothing was changed"))?;
+    read.map_err(|error| {
+        Failure::new(
+            format!("could not read the answer: {error}"),
+            "nothing was changed",
+        )
+    })?;
     Ok(line.trim() == "yes")
 }
 

@@ -26,13 +26,13 @@ Examples:
 pub struct Check {
     /// The pools file; - for stdin
     file: PathBuf,
-    /// Ask AWS how many vCPUs the account may run, and warn of pools that need more
+    /// Ask AWS for the account's vCPU quotas, and warn about pools that need more
     #[arg(long)]
     quota: bool,
     /// vCPUs that the account may run on demand (quota L-3032A538): warn of pools that need more
     #[arg(long, value_name = "N")]
     vcpus: Option<u32>,
-    /// The same on Spot (quota L-36FBB829)
+    /// The account's vCPU quota on Spot (L-36FBB829)
     #[arg(long, value_name = "N")]
     spot_vcpus: Option<u32>,
     /// Fail on warnings, too

@@ -26,7 +26,7 @@ impl Completions {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, "mayfly", &mut script);
         let script = String::from_utf8(script)
-            .map_err(|error| Failure::new(format!("make the script: {error}"), ""))?;
+            .map_err(|error| Failure::new(format!("could not write the script: {error}"), ""))?;
         screen.print(script.trim_end());
         Ok(Exit::Done)
     }

@@ -22,23 +22,23 @@ use crate::terminal::time_format::{duration, duration_text};
 /// Which costs to sum.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Sums what runners cost that ended within this time, each with the job that it ran or was started for. START-UP: paid before the job began. UNUSED: runners that had no job. HOSTED: the same jobs on GitHub's hosted runners of like size; free in public repositories. SAVED: that, less all costs but those of public repositories.
+Sums the cost of runners that ended within this time. Each runner counts for the job that it ran or was started for. START-UP: paid before the job began. UNUSED: runners that got no job. HOSTED: the same jobs on GitHub-hosted runners of similar size; free in public repositories. SAVED: HOSTED minus all costs except those of public repositories.
 
 Examples:
   mayfly cost
   mayfly cost --by workflow --repository 'acme/*' --since 30d
   mayfly cost --by day --json | jq -r '.lines[] | [.what, .cost_nanodollars / 1e9] | @csv'")]
 pub struct Cost {
-    /// Sum by this
+    /// What to sum by
     #[arg(long, value_name = "WHAT", default_value = "repository")]
     by: By,
-    /// Only of this repository; * stands for any characters within one part
+    /// Only this repository; * stands for any characters within one part
     #[arg(long, value_name = "OWNER/NAME", value_parser = pattern, value_hint = ValueHint::Other)]
     repository: Option<RepositoryPattern>,
-    /// Only of this pool
+    /// Only this pool
     #[arg(long, value_name = "POOL", value_parser = pool, value_hint = ValueHint::Other)]
     pool: Option<PoolName>,
-    /// Of runners that ended within this time
+    /// Only runners that ended within this time
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "7d", value_hint = ValueHint::Other)]
     since: Duration,
     /// Show at most N lines; the total has all [default: 50; with --json all]

@@ -35,15 +35,15 @@ use crate::terminal::screen::Screen;
 /// How to look.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Exits with 1 if there is an error. What could not be checked is no error. Each area is printed as soon as it is known.
+Exits with 1 if a check finds an error. A check that could not run is listed and is not an error. Prints each area as soon as it is checked.
 
 Examples:
   mayfly doctor
   mayfly doctor --no-probe                 # takes seconds, starts no task on Fargate
-  mayfly doctor --fix                      # tells GitHub where to deliver, makes missing runner groups
+  mayfly doctor --fix                      # corrects the App's webhook, creates missing runner groups
   mayfly doctor --json | jq '.findings[] | select(.level != \"good\")'")]
 pub struct Doctor {
-    /// Start no task that checks what runners need: images, GitHub, the front door
+    /// Start no probe tasks: what runners need (images, GitHub, the endpoint) is not checked
     #[arg(long)]
     no_probe: bool,
     /// Repair what is safe to repair: where GitHub delivers, and how; runner groups that pools name
@@ -79,7 +79,7 @@ impl Doctor {
 
     async fn look(&self, global: &Global, screen: &Screen) -> Result<Found, Failure> {
         let mut progress = Progress::default();
-        progress.say("asking AWS who this is ...");
+        progress.say("identifying the AWS credentials ...");
         let sdk = match sdk(global).await {
             Ok(sdk) => sdk,
             Err(failure) => {
@@ -111,7 +111,7 @@ impl Doctor {
         (screen, mut progress): (&Screen, Progress),
     ) -> Result<Found, Failure> {
         let patient = CheckContext::from(connected);
-        progress.say("looking at AWS and GitHub ...");
+        progress.say("checking AWS and GitHub ...");
         let (mut facts, github) = gather(connected, &patient, identity, system_clock()).await;
         let mut findings = Vec::new();
         if let (true, Some(github)) = (self.fix, &github) {
@@ -124,7 +124,7 @@ impl Doctor {
             if !screen.json() {
                 screen.print(areas(&findings));
             }
-            Progress::begin("starting probe tasks, which takes about a minute and 5 at most");
+            Progress::begin("starting probe tasks: takes about a minute, at most 5");
             let rest = probe::look(connected, pools, facts.github_url())
                 .await
                 .unwrap_or_else(|failure| vec![Finding::not_seen(Area::Network, &failure)]);
@@ -154,8 +154,8 @@ impl Found {
     }
 }
 
-/// What can be said of a deployment that is not within reach. Why credentials do not work is told
-/// once.
+/// What can be said of a deployment that is not within reach. The cause of failing credentials is
+/// reported once.
 fn stranded(identity: &Identity, failure: &Failure) -> Vec<Finding> {
     let mut findings = identity::credentials(identity, None);
     findings.push(identity::clock(identity));

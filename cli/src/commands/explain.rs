@@ -83,7 +83,7 @@ impl Explain {
             ),
             (Some(_), None) => github_lookup::unasked(
                 &self.job,
-                "without a pools file it is not known what Mayfly serves",
+                "without a pools file Mayfly cannot tell which jobs it serves",
                 now,
             ),
             (Some(name), Some(pools)) => match access::app(connected).await {

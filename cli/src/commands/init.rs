@@ -23,7 +23,7 @@ use mayfly_config::store::system_clock;
 use mayfly_domain::model::app_key::AppKey;
 use mayfly_domain::model::secret::Secret;
 
-use self::callback_server::{About, Arrival, CallbackServer, Outcome};
+use self::callback_server::{Arrival, CallbackServer, Outcome, SetupContext};
 use self::loopback_server::LoopbackServer;
 use self::manifest::{Choice, Scope, proposed_name};
 use self::pages::Defaults;
@@ -53,7 +53,7 @@ Examples:
   mayfly init --app-id 12345 --private-key-file app.pem    # an existing App
   mayfly init --github-url https://github.example.com      # GitHub Enterprise Server")]
 pub struct Init {
-    /// The organization that is to own the App; the page asks, too
+    /// The organization that will own the App; the page asks, too
     #[arg(long, value_name = "LOGIN")]
     organization: Option<String>,
     /// Where runners register; the page asks, too [default: organization if there is one]
@@ -78,13 +78,13 @@ pub struct Init {
     /// Use this App instead of creating one
     #[arg(long, value_name = "ID", requires = "private_key_file")]
     app_id: Option<u64>,
-    /// The App's private key, as GitHub gave it; - for stdin
+    /// The App's private key: the file from GitHub; - for stdin
     #[arg(long, value_name = "FILE", requires = "app_id")]
     private_key_file: Option<PathBuf>,
-    /// Take the webhook's secret from stdin instead of making one
+    /// Read the webhook's secret from stdin instead of generating one
     #[arg(long, requires = "app_id")]
     webhook_secret_stdin: bool,
-    /// Give the deployment another App than the one it has
+    /// Replace the App that the deployment has
     #[arg(long)]
     replace: bool,
     /// Do not wait until the App is installed
@@ -134,11 +134,11 @@ impl Init {
                         );
                         return Err(Failure::new(
                             problem,
-                            "leave --github-url out to go on with it, or pass --replace",
+                            "omit --github-url to continue with it, or pass --replace",
                         ));
                     }
                     screen.say(format_args!(
-                        "going on with the App {} that an earlier run stored",
+                        "continuing with the App {} that an earlier run stored",
                         key.app_id
                     ));
                     go_on(&flow, &key, None, !self.no_wait).await
@@ -166,7 +166,7 @@ impl Init {
         if self.webhook_secret_stdin && key_file::is_stdin(file) {
             return Err(Failure::new(
                 "the key and the webhook's secret cannot both come from stdin",
-                "put the key into a file",
+                "put the key in a file",
             ));
         }
         let key = AppKey {
@@ -206,7 +206,7 @@ impl Init {
     ) -> Result<Answer, Failure> {
         let defaults = self.defaults(&flow.stack)?;
         let choice = Choice::checked(defaults.scope, &defaults.organization, &defaults.name);
-        let about = About {
+        let about = SetupContext {
             stack: flow.stack.clone(),
             github: flow.github.clone(),
             webhook_url: flow.webhook_url.clone(),
@@ -322,7 +322,7 @@ async fn without_browser(
     screen.say(format_args!(
         "1. Paste this into the address bar of a browser that is signed in to GitHub, on any machine:\n\n{address}\n\n\
          2. Press the button, and create the App.\n\
-         3. GitHub sends the browser to {}/callback?… . If that page cannot be reached from there, all is well: copy its\n   \
+         3. GitHub sends the browser to {}/callback?… . If the browser cannot open that page, that is fine: copy its\n   \
          address from the address bar, and paste it here.\n",
         served.callback_server.origin()
     ));
@@ -339,7 +339,7 @@ async fn without_browser(
                         .map_err(str::to_owned)
                         .and_then(|(state, code)| served.callback_server.take(Some(&state), Some(&code)).map_err(|why| why.to_string()));
                     if let Err(why) = taken {
-                        screen.say(format_args!("{CAUTION}not taken:{CAUTION:#} {why}"));
+                        screen.say(format_args!("{CAUTION}not accepted:{CAUTION:#} {why}"));
                     }
                 }
             },

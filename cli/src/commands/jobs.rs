@@ -30,10 +30,10 @@ Examples:
   mayfly jobs --repository 'acme/*' --state queued
   mayfly jobs --since 24h --json | jq '[.jobs[].cost_nanodollars // 0] | add / 1e9'")]
 pub struct Jobs {
-    /// Only of this repository; * stands for any characters within one part
+    /// Only this repository; * stands for any characters within one part
     #[arg(long, value_name = "OWNER/NAME", value_parser = pattern, value_hint = ValueHint::Other)]
     repository: Option<RepositoryPattern>,
-    /// Only of this pool
+    /// Only this pool
     #[arg(long, value_name = "POOL", value_parser = pool, value_hint = ValueHint::Other)]
     pool: Option<PoolName>,
     /// Only in this state

@@ -30,7 +30,7 @@ pub(crate) fn reaches_back(since: Duration, pools: Option<&Pools>, screen: &Scre
     }
 }
 
-/// Says so if there is no pool of this name: neither in force nor in the ledger.
+/// A note if there is no pool of this name, neither active nor in the ledger.
 ///
 /// # Errors
 ///
@@ -55,7 +55,7 @@ pub(crate) async fn no_such_pool<S: Store>(
 
 /// Reads `owner/name`, either part with `*`.
 pub(crate) fn pattern(text: &str) -> Result<RepositoryPattern, String> {
-    repository_pattern(text).ok_or_else(|| "write it as owner/name, or owner/*".to_owned())
+    repository_pattern(text).ok_or_else(|| "pass it as owner/name, or owner/*".to_owned())
 }
 
 /// Reads a pool's name.

@@ -29,8 +29,8 @@ use crate::terminal::time_format::Rfc3339;
 /// Whose log.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-What the runner itself prints: its registration, which job it runs, why it ends. The output of a job's steps goes to GitHub, not here.
-With --json each line is an object of its own.
+Shows what the runner itself prints: its registration, which job it runs, why it ends. The output of a job's steps goes to GitHub, not here.
+With --json, each line is a JSON object.
 
 Examples:
   mayfly logs 43821                      # the runner that has, or had, this job
@@ -41,10 +41,10 @@ pub struct Logs {
     /// GitHub)
     #[arg(value_name = "JOB|RUNNER", value_hint = ValueHint::Other)]
     whose: String,
-    /// Go on until the runner's task stops; of a job that waits, wait for its runner
+    /// Follow the log until the runner's task stops; if the job waits, wait for its runner
     #[arg(long, short)]
     follow: bool,
-    /// Say when each line was printed
+    /// Show when each line was printed
     #[arg(long)]
     timestamps: bool,
 }
@@ -145,9 +145,9 @@ impl LogStreams for CloudWatch {
 pub enum Whose {
     /// This runner's.
     Runner(Box<Runner>),
-    /// No one's yet: the job waits, with the reason.
+    /// None yet: the job waits, for this reason.
     NotYet(String),
-    /// No one's, and it will not be: the words say why.
+    /// None, and there will be none: why.
     Nobody(String),
 }
 
@@ -161,7 +161,7 @@ pub async fn whose<S: Store + History>(
     pools: Option<&Pools>,
     named: &str,
 ) -> Result<Whose, Failure> {
-    let failed = |error: LedgerError| ledger_refused("find whose log it is", &error);
+    let failed = |error: LedgerError| ledger_refused("find the runner of the log", &error);
     if let Ok(job) = named.parse::<JobArg>() {
         return of_job(ledger, &job).await.map_err(failed);
     }
@@ -183,7 +183,7 @@ pub async fn whose<S: Store + History>(
 async fn of_job<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Whose, LedgerError> {
     let Some(record) = ledger.job(job.id).await? else {
         return Ok(Whose::Nobody(format!(
-            "Mayfly has never heard of {}",
+            "Mayfly does not know {}",
             plain(&job.to_string())
         )));
     };
@@ -197,9 +197,9 @@ async fn of_job<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Whose, Led
     }
     let name = plain(record.runner_name.as_deref().unwrap_or_default());
     Ok(match record.state {
-        JobState::Running | JobState::Closed if !name.is_empty() => {
-            Whose::Nobody(format!("runner {name} had it, which is not Mayfly's"))
-        }
+        JobState::Running | JobState::Closed if !name.is_empty() => Whose::Nobody(format!(
+            "it ran on {name}, which is not a runner of Mayfly's"
+        )),
         JobState::Closed => Whose::Nobody("it is over, and no runner had it".to_owned()),
         JobState::Queued | JobState::Blocked | JobState::Unplaced | JobState::Running => {
             let reason = record
@@ -274,7 +274,7 @@ impl<S: Store, L: LogStreams> Reader<'_, S, L> {
                 .ledger
                 .runner_records(&runner.address())
                 .await
-                .map_err(|error| ledger_refused("look at the runner", &error))?;
+                .map_err(|error| ledger_refused("read the runner", &error))?;
             stream = records
                 .row
                 .as_ref()

@@ -21,8 +21,8 @@ pub(crate) async fn listen(port: u16) -> Result<(TcpListener, SocketAddr), Failu
         .and_then(|listener| listener.local_addr().map(|address| (listener, address)))
         .map_err(|error| {
             Failure::new(
-                format!("listen on 127.0.0.1:{port}: {error}"),
-                "pass another --port, or none for any that is free",
+                format!("could not listen on 127.0.0.1:{port}: {error}"),
+                "pass another --port, or omit it to use any free port",
             )
         })
 }

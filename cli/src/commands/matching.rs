@@ -28,7 +28,7 @@ The pool's name goes to stdout, why the others would not take the job to stderr.
 
 Examples:
   mayfly match self-hosted linux mayfly --file pools.toml
-  mayfly match self-hosted linux mayfly --repository acme/app      # the pools in force; GitHub is asked, too
+  mayfly match self-hosted linux mayfly --repository acme/app      # the active pools; asks GitHub, too
   mayfly match gpu --repository acme/app --file pools.toml
   mayfly match mayfly run=15871 --run 15871 --file pools.toml || echo no pool takes it")]
 pub struct Match {
@@ -38,14 +38,14 @@ pub struct Match {
     /// The job's repository; without it, any that a pool serves
     #[arg(long, value_name = "OWNER/NAME", value_parser = repository_name)]
     repository: Option<String>,
-    /// The repository is public; where GitHub is asked, its word counts
+    /// The repository is public; ignored where GitHub is asked
     #[arg(long, requires = "repository")]
     public: bool,
     /// The job's run and its attempt, for labels that bind to one; without it they bind to the
     /// job's own
     #[arg(long, value_name = "RUN[-ATTEMPT]", value_parser = run)]
     run: Option<(RunId, u32)>,
-    /// A pools file; - for stdin. Without it, the pools in force, and of a repository what GitHub
+    /// A pools file; - for stdin. Without it, the active pools, and of a repository what GitHub
     /// says
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -57,7 +57,7 @@ fn repository_name(text: &str) -> Result<String, String> {
         .filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'));
     parts
         .map(|_| text.to_owned())
-        .ok_or_else(|| "write it as owner/name".to_owned())
+        .ok_or_else(|| "pass it as owner/name".to_owned())
 }
 
 fn run(text: &str) -> Result<(RunId, u32), String> {
@@ -67,12 +67,12 @@ fn run(text: &str) -> Result<(RunId, u32), String> {
     number
         .zip(attempt)
         .map(|(run, attempt)| (RunId(run), attempt))
-        .ok_or_else(|| "write a run's id, as 15871 or 15871-2".to_owned())
+        .ok_or_else(|| "pass a run's id, such as 15871 or 15871-2".to_owned())
 }
 
 /// What one pool says, as JSON.
 #[derive(Debug, Serialize)]
-pub struct Said {
+pub struct PoolVerdict {
     /// The pool.
     pub pool: PoolName,
     /// It would take the job.
@@ -80,7 +80,7 @@ pub struct Said {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// Which repositories it serves, if no one said which one is meant.
+    /// Which repositories it serves, if none was named.
     #[serde(skip)]
     serves: Option<String>,
 }
@@ -106,12 +106,12 @@ pub struct GithubSays {
 pub struct Answer {
     /// The pool that takes such a job.
     pub pool: Option<PoolName>,
-    /// The version of the pools file that was asked; none for a file that is in force nowhere.
+    /// The version of the pools file that was asked; none for a file that is active nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
     /// What each pool says.
-    pub pools: Vec<Said>,
-    /// What GitHub says, if a repository was named and the pools in force were asked.
+    pub pools: Vec<PoolVerdict>,
+    /// What GitHub says, if a repository was named and the active pools were asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub github: Option<GithubSays>,
 }
@@ -248,7 +248,7 @@ impl Match {
                 .collect();
             (repository.is_none() && !patterns.is_empty()).then(|| patterns.join(", "))
         };
-        let said = said.iter().map(|(pool, verdict)| Said {
+        let said = said.iter().map(|(pool, verdict)| PoolVerdict {
             pool: pool.name.clone(),
             takes: *verdict == Verdict::Takes,
             because: because(pool, verdict),
@@ -264,7 +264,7 @@ impl Match {
     }
 }
 
-/// Says what is beside the answer: why not the others, and what GitHub says.
+/// Prints what comes beside the answer: why not the other pools, and GitHub's answer.
 fn tell(screen: &Screen, answer: &Answer) {
     for line in beside(answer) {
         screen.say(line);

@@ -26,14 +26,14 @@ use crate::options::Global;
 use crate::runtime::block_on;
 use crate::terminal::screen::{CAUTION, Screen};
 
-/// A pools file to compare with the one in force.
+/// A pools file to compare with the active one.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Changes nothing. Prices are those of [prices] in the file, else AWS's list prices in the stack's region. Of a new pool it shows what is not the default.
+Changes nothing. Prices come from [prices] in the file, or else from AWS's list prices in the stack's region. Of a new pool it shows the keys that are not the default.
 
 Examples:
   mayfly plan pools.toml
-  mayfly plan --exit-code pools.toml             # in CI: 0 if the file is in force, 2 if it would change something, 1 if that is not known
+  mayfly plan --exit-code pools.toml             # in CI: 0 no changes, 2 changes, 1 failed
   mayfly plan --format github pools.toml > comment.md   # for a pull request: examples/gitops has the workflow
   mayfly plan pools.toml --json | jq '.pools[] | select(.change == \"remove\") | .pool'")]
 pub struct PlanArgs {
@@ -42,7 +42,7 @@ pub struct PlanArgs {
     /// Exit with 2 if there are changes
     #[arg(long)]
     exit_code: bool,
-    /// text, or github: a comment for a pull request, in Markdown
+    /// The format: text, or github, a pull request comment in Markdown
     #[arg(
         long,
         value_enum,
@@ -75,7 +75,7 @@ pub struct Prepared {
     pub plan: Plan,
 }
 
-/// Reads what is in force and makes the plan for a file.
+/// Reads what is active and makes the plan for a file.
 ///
 /// # Errors
 ///
@@ -88,7 +88,7 @@ pub async fn prepare(
 ) -> Result<Prepared, Failure> {
     let parameter = connected.ssm_pools_store();
     let newest = parameter.version(None).await?;
-    // What is broken cannot be compared with: then it is what the functions go on with.
+    // A broken file cannot be compared: then the one that the functions use is.
     let before = match &newest {
         Some(_) => connected.active_pools(screen).await.or_else(|problem| {
             screen.say(format_args!(

@@ -1,4 +1,4 @@
-//! `mayfly pools`: the pools in force.
+//! `mayfly pools`: the active pools.
 
 pub mod report;
 pub mod text;
@@ -59,7 +59,7 @@ impl Pools {
                     Some(number) => screen.say(format_args!(
                         "AWS has no version {number} of the pools file (it keeps the last 100)"
                     )),
-                    None => screen.say("no pools file is in force yet: mayfly apply pools.toml"),
+                    None => screen.say("no pools file is active yet: mayfly apply pools.toml"),
                 }
                 return Ok(Exit::Nothing);
             };

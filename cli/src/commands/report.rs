@@ -23,16 +23,16 @@ pub enum Format {
     /// Tables
     #[default]
     Text,
-    /// A page without scripts that needs nothing else
+    /// A self-contained page without scripts
     Html,
-    /// The jobs, a line each
+    /// One line for each job
     Csv,
 }
 
 /// What to report.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Tells of the jobs and runners that ended within this time: how long jobs waited and in which phase, how they ended, why runners failed, and what they cost. An hour of a job's wait is in the report of the time in which the job ended.
+Reports on jobs and runners that ended within this time: how long jobs waited and in which phase, how they ended, why runners failed, and what they cost. A job's whole wait counts where the job ended, even if it was queued before.
 
 Examples:
   mayfly report
@@ -40,10 +40,10 @@ Examples:
   mayfly report --since 24h --format csv > jobs.csv
   mayfly report --json | jq '.wait.p95_seconds'")]
 pub struct Report {
-    /// Of what ended within this time
+    /// Only what ended within this time
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "7d", value_hint = ValueHint::Other)]
     since: Duration,
-    /// Write it as this, to stdout
+    /// The format, written to stdout
     #[arg(
         long,
         value_name = "FORMAT",

@@ -25,14 +25,13 @@ use crate::terminal::text_format::plain;
 /// A job to try again.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Forgets the job's failed tries, so that it is tried at once. Where only GitHub knows the job's state, Mayfly asks GitHub within a minute. Run a job \
-that is over again at GitHub (Re-run jobs), where it gets a new id.
+Clears the job's failed attempts, so that Mayfly tries it at once. If only GitHub knows the job's state, Mayfly asks GitHub within a minute. To run a finished job again, use Re-run jobs at GitHub; the job gets a new id.
 
 Examples:
   mayfly retry 43821
   mayfly retry https://github.com/acme/app/actions/runs/15871/job/43821   # also a job that Mayfly does not know yet")]
 pub struct RetryArgs {
-    /// The job: GitHub's id of it, or its URL
+    /// The job: its id at GitHub, or its URL
     #[arg(value_hint = ValueHint::Other)]
     job: JobArg,
 }
@@ -57,7 +56,7 @@ pub enum Done {
     Later,
     /// It is over, or GitHub has given it up.
     Over,
-    /// No one has heard of it.
+    /// The job is unknown.
     Unknown,
 }
 
@@ -91,12 +90,12 @@ pub struct Retried {
     pub told: String,
 }
 
-/// Who asks, when, and by which pools file.
+/// The user, the time, and the pools file.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// Who.
     pub by: &'a str,
-    /// The pools in force; none if no file was ever applied.
+    /// The active pools; none if no file was ever applied.
     pub pools: Option<&'a Pools>,
     /// When.
     pub now: Timestamp,
@@ -158,13 +157,13 @@ fn told(retry: &Retry) -> (Done, String) {
         }
         Retry::BackoffReset { asks_github: false } => (Done::BackoffReset, "retried: its pool starts a runner for it now, within its limits".to_owned()),
         Retry::Waits => {
-            (Done::Woken, "it had no failed tries, and its pool looks again now (mayfly explain shows what it waits for)".to_owned())
+            (Done::Woken, "it had no failed attempts; its pool is planned again now (mayfly explain shows what it waits for)".to_owned())
         }
-        Retry::Runner(runner) => (Done::HasRunner, format!("runner {runner} is on its way for it, or works on it")),
+        Retry::Runner(runner) => (Done::HasRunner, format!("runner {runner} is starting for it, or runs it")),
         Retry::CheckJob => (Done::GithubAsked, "Mayfly asks GitHub about it within a minute".to_owned()),
-        Retry::MatchJob => (Done::Unplaced, "no pools file is in force".to_owned()),
+        Retry::MatchJob => (Done::Unplaced, "no pools file is active".to_owned()),
         Retry::TooLate => {
-            (Done::Over, "it waited for a day, and GitHub cancels what waits so long: run it again at GitHub (Re-run jobs)".to_owned())
+            (Done::Over, "it waited for a day, and GitHub then cancels a job: run it again at GitHub (Re-run jobs)".to_owned())
         }
         Retry::Over => (Done::Over, "it is over: run it again at GitHub (Re-run jobs), where it gets a new id".to_owned()),
     };
@@ -210,8 +209,7 @@ async fn placed<S: Store, W: Wakes>(
     })
 }
 
-/// A job that no one told of: its repository, if it is one that jobs came from lately, is looked
-/// through for jobs that wait.
+/// An unknown job: if its repository had jobs lately, sweeper looks there for waiting jobs.
 async fn unknown<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Retried, LedgerError> {
     let answer = |done, told: String| Retried {
         job: job.id,
@@ -223,7 +221,7 @@ async fn unknown<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Retried, 
     let Some(name) = &job.repository else {
         return Ok(answer(
             Done::Unknown,
-            "Mayfly has never heard of it; with its URL GitHub can be asked".to_owned(),
+            "Mayfly does not know it; pass its URL to have GitHub asked".to_owned(),
         ));
     };
     let known = ledger
@@ -233,7 +231,7 @@ async fn unknown<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Retried, 
         .find(|seen| seen.repository.name.eq_ignore_ascii_case(name));
     let Some(mut seen) = known else {
         let told = format!(
-            "Mayfly has never heard of it, nor lately of any job of {name}: is the App installed there? (mayfly doctor)"
+            "Mayfly does not know it, and has seen no recent job of {name}: is the App installed there? (mayfly doctor)"
         );
         return Ok(answer(Done::Unknown, told));
     };
@@ -245,12 +243,12 @@ async fn unknown<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Retried, 
         return Ok(answer(
             Done::Unknown,
             format!(
-                "Mayfly has never heard of it, and GitHub is being asked about {name} just now: try again in a minute"
+                "Mayfly does not know it, and is asking GitHub about {name} now: try again in a minute"
             ),
         ));
     }
     let told = format!(
-        "Mayfly has never heard of it: GitHub is asked within a minute or two which jobs of {name} wait"
+        "Mayfly does not know it: within two minutes it asks GitHub which jobs of {name} wait"
     );
     Ok(answer(Done::GithubAsked, told))
 }

@@ -28,24 +28,24 @@ pub struct Rotate {
 
 #[derive(Clone, Debug, Subcommand)]
 enum What {
-    /// Replace what signs deliveries, without losing one
+    /// Replace the secret that signs deliveries, without losing a delivery
     #[command(after_help = "\
-Writes a new secret beside the old one, waits until every function believes both (5 minutes), tells GitHub, waits again, and drops the
-old one: about 11 minutes. Stopped in between, nothing is lost: run it again and it goes on where it was.
+Writes a new secret beside the old one, waits until every function accepts both (5 minutes), sets it at GitHub, waits again, and drops
+the old one: about 11 minutes. If interrupted, run it again: it continues where it stopped, and nothing is lost.
 
 Examples:
   mayfly rotate webhook-secret")]
     WebhookSecret,
-    /// Replace the App's private key by one that was generated on GitHub's page
+    /// Replace the App's private key with one generated on GitHub's page
     #[command(after_help = "\
-GitHub has no call that makes a key: generate one on the App's settings page (\"Private keys\"), hand it to mayfly, and delete the old one
-there when mayfly says so.
+GitHub has no API that creates a key: generate one on the App's settings page (\"Private keys\"), pass it to mayfly, and delete the old
+one there when mayfly says so.
 
 Examples:
   mayfly rotate key --private-key-file new.pem && shred -u new.pem
   pass show new.pem | mayfly rotate key --private-key-file -")]
     Key {
-        /// The new key, as GitHub gave it; - for stdin
+        /// The new key: the file from GitHub; - for stdin
         #[arg(long, value_name = "FILE")]
         private_key_file: PathBuf,
     },

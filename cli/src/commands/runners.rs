@@ -31,10 +31,10 @@ Examples:
   mayfly runners --pool linux --state busy
   mayfly runners --since 1h --json | jq '.runners[] | select(.outcome == \"failed_start\") | .reason'")]
 pub struct Runners {
-    /// Only of this pool
+    /// Only this pool
     #[arg(long, value_name = "POOL", value_parser = pool, value_hint = ValueHint::Other)]
     pool: Option<PoolName>,
-    /// Only for this repository; * stands for any characters within one part
+    /// Only this repository; * stands for any characters within one part
     #[arg(long, value_name = "OWNER/NAME", value_parser = pattern, value_hint = ValueHint::Other)]
     repository: Option<RepositoryPattern>,
     /// Only in this state

@@ -25,7 +25,7 @@ const SLOWEST: u64 = 3_600;
 /// How things are.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Exits with 0 whatever is found. Times are UTC.
+Exits with 0, whatever it shows. Times are UTC.
 
 Examples:
   mayfly status
@@ -33,7 +33,7 @@ Examples:
   mayfly status --json | jq '.pools[] | select(.starts[].breaker_open)'
   mayfly status --watch=60 --json          # one line of JSON a minute")]
 pub struct Status {
-    /// Refresh every so many seconds, until Ctrl-C [default: 5]
+    /// Refresh every N seconds, until Ctrl-C [default: 5]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5", value_parser = clap::value_parser!(u64).range(1..=SLOWEST))]
     watch: Option<u64>,
 }

@@ -1,8 +1,8 @@
 //! `mayfly stop`: a runner ends.
 //!
 //! The command only writes down what is wanted: scaler stops the task of a runner that GitHub
-//! cannot know, sweeper takes any other away at GitHub before its task is stopped. So no one needs
-//! GitHub's key, or any right at ECS, to stop a runner.
+//! cannot know, sweeper takes any other away at GitHub before its task is stopped. So stopping a
+//! runner needs neither the App's key nor any ECS permission.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub struct Stop {
     /// The runner: its id or the beginning of it, or its name at GitHub
     #[arg(value_hint = ValueHint::Other)]
     runner: String,
-    /// Even if it has a job, which fails then
+    /// Stop it even if it has a job; the job fails
     #[arg(long)]
     force: bool,
     /// Do not wait until it is gone

@@ -13,7 +13,7 @@ use crate::terminal::text_format::plain;
 /// Versions to show.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Without credentials, only the version of mayfly itself is shown. CLI and deployment should be of one version.
+Without credentials, only the version of mayfly itself is shown. The CLI and the deployment should have the same version.
 
 Examples:
   mayfly version
@@ -66,7 +66,7 @@ impl Version {
                 plain(why)
             )),
             (None, None) => screen.say(format_args!(
-                "{FAINT}stack {} does not say its version: it is older{FAINT:#}",
+                "{FAINT}stack {} has no recorded version: it is older{FAINT:#}",
                 answer.stack
             )),
         }

@@ -1,4 +1,4 @@
-//! The pools file in force, as the functions see it.
+//! The active pools file, as the functions see it.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl Connected {
         )
     }
 
-    /// The pools in force: the newest version of the file that can be used. None if no pools file
+    /// The active pools: the newest version of the file that can be used. None if no pools file
     /// was ever applied, which is said.
     ///
     /// # Errors
@@ -40,13 +40,13 @@ impl Connected {
                 if settings.failed_refreshes() > 0 {
                     let version = pools.version;
                     screen.say(format_args!(
-                        "{CAUTION}warning:{CAUTION:#} the newest version of the pools file is broken, version {version} is in force (fix it: mayfly pools --file, mayfly check)"
+                        "{CAUTION}warning:{CAUTION:#} the newest version of the pools file is broken: version {version} stays active (fix it: mayfly pools --file, mayfly check)"
                     ));
                 }
                 Ok(Some(pools))
             }
             Err(SettingsError::Missing { .. }) => {
-                screen.say("no pools file is in force yet: mayfly apply pools.toml");
+                screen.say("no pools file is active yet: mayfly apply pools.toml");
                 Ok(None)
             }
             Err(SettingsError::Unreadable(problem)) => {

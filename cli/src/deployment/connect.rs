@@ -41,7 +41,7 @@ pub struct Deployment {
     pub wake_queue_url: String,
     /// The cluster's ARN.
     pub cluster: String,
-    /// The front door: `/webhook`, `/registration` and `/admission` follow it.
+    /// The endpoint: `/webhook`, `/registration` and `/admission` follow it.
     pub url: String,
     /// The log group of the runners.
     pub runner_logs: String,
@@ -101,8 +101,8 @@ pub async fn sdk(global: &Global) -> Result<SdkConfig, Failure> {
     let mut config = loader.load().await;
     if config.region().is_none() {
         return Err(Failure::new(
-            "there is no AWS region",
-            "pass --region, set AWS_REGION, or put one into the profile (aws configure)",
+            "no AWS region is set",
+            "pass --region, set AWS_REGION, or set one in the profile (aws configure)",
         ));
     }
     if let Some(profile) = &global.profile {
@@ -148,7 +148,7 @@ pub async fn connect_with(sdk: SdkConfig, global: &Global) -> Result<Connected, 
             format!("the SSM parameter {name} does not say where the deployment is: {error}");
         Failure::new(
             problem,
-            "the template writes it: deploy again with a template of mayfly's version",
+            "the template writes it: deploy again with the template of this mayfly's version",
         )
     })?;
     if let Some(skew) = deployment.skew(VERSION) {

@@ -1,5 +1,5 @@
-//! Credentials as the AWS CLI finds them, found before anything is asked, so that a session that is
-//! over is told apart from a network that is down.
+//! Credentials as the AWS CLI finds them, found before the first call, so that an expired session
+//! is not mistaken for a broken network.
 //!
 //! A profile that is named by `--profile` wins over everything else, as with the AWS CLI: its
 //! `disable_env_vars` leaves `AWS_ACCESS_KEY_ID` out of the chain (botocore, `credentials.py`,
@@ -66,7 +66,7 @@ pub(crate) async fn known(name: &str) -> Result<(), Failure> {
     let hint = if names.is_empty() {
         "no profiles are defined: run aws configure".to_owned()
     } else {
-        format!("defined are: {}", names.join(", "))
+        format!("defined profiles: {}", names.join(", "))
     };
     Err(Failure::new(
         format!("there is no AWS profile {name}"),
@@ -177,7 +177,10 @@ pub(crate) fn failure(error: &CredentialsError, profile: Option<&str>) -> Failur
         );
     }
     if causes(error).any(on_the_way) || matches!(error, CredentialsError::ProviderTimedOut(_)) {
-        return Failure::new(format!("find the AWS credentials: {last}"), unreachable());
+        return Failure::new(
+            format!("could not find AWS credentials: {last}"),
+            unreachable(),
+        );
     }
     let of = named
         .as_ref()
@@ -188,7 +191,7 @@ pub(crate) fn failure(error: &CredentialsError, profile: Option<&str>) -> Failur
         return Failure::new(format!("there are no AWS credentials{of}"), SIGN_IN);
     }
     Failure::new(
-        format!("find the AWS credentials{of}: {last}"),
-        format!("see aws sts get-caller-identity{option}"),
+        format!("could not find AWS credentials{of}: {last}"),
+        format!("check them with aws sts get-caller-identity{option}"),
     )
 }

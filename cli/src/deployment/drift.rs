@@ -1,4 +1,4 @@
-//! Whether the pools file in force is the one that `mayfly apply` wrote last. The ledger keeps that
+//! Whether the active pools file is the one that `mayfly apply` wrote last. The ledger keeps that
 //! one's hash with the lock of apply; anyone who may read the ledger can tell.
 
 use mayfly_domain::model::time::Timestamp;

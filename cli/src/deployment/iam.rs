@@ -158,7 +158,7 @@ impl Iam {
 #[async_trait]
 impl Roles for Iam {
     async fn role(&self, name: &str) -> Result<Option<Role>, Failure> {
-        let what = format!("look at the role {name}");
+        let what = format!("read the role {name}");
         // The pools file has none but letters, digits and + = , . @ _ -.
         let name = name
             .replace('+', "%2B")
@@ -173,9 +173,12 @@ impl Roles for Iam {
         let answered =
             asked.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
         match answered {
-            Ok((200, body)) => read(&body)
-                .map(Some)
-                .ok_or_else(|| Failure::new(format!("{what}: IAM's answer is not understood"), "")),
+            Ok((200, body)) => read(&body).map(Some).ok_or_else(|| {
+                Failure::new(
+                    format!("could not {what}: IAM's answer is not understood"),
+                    "",
+                )
+            }),
             Ok((_, body)) if element(&body, "Code") == Some("NoSuchEntity") => Ok(None),
             Ok((status, body)) => {
                 let code = element(&body, "Code").map_or_else(|| status.to_string(), plain);
@@ -185,10 +188,13 @@ impl Roles for Iam {
                 } else {
                     ""
                 };
-                Err(Failure::new(format!("{what}: {code}: {message}"), hint))
+                Err(Failure::new(
+                    format!("could not {what}: {code}: {message}"),
+                    hint,
+                ))
             }
             Err(why) => Err(Failure::new(
-                format!("{what}: IAM could not be reached: {why}"),
+                format!("could not {what}: IAM could not be reached: {why}"),
                 "",
             )),
         }

@@ -35,7 +35,7 @@ pub struct Version {
     pub at: Option<Timestamp>,
 }
 
-/// What came of writing a version.
+/// The result of writing a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
     /// It has this number.
@@ -111,7 +111,8 @@ impl PoolsStore for SsmPoolsStore {
             .into_paginator()
             .send();
         while let Some(page) = pages.next().await {
-            // Who may not see the history is told nothing of it: that is no reason to fail.
+            // A caller without permission to read the history gets none of it: that is no reason to
+            // fail.
             let mut versions = page.ok()?.parameters.unwrap_or_default().into_iter();
             if let Some(version) =
                 versions.find(|version| u64::try_from(version.version).ok() == Some(number))

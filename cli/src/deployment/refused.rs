@@ -10,7 +10,7 @@ use crate::deployment::credentials::{self, SIGN_IN, unreachable};
 use crate::failure::Failure;
 
 /// What to do where AWS denies access.
-pub(crate) const MAY_NOT: &str = "these credentials may not do that: the stack's outputs name policies for viewers and operators";
+pub(crate) const MAY_NOT: &str = "these credentials are not allowed to do that: the stack's outputs name policies for viewers and operators";
 
 const OVER: &str = "the session has expired: sign in again (aws sso login, or aws login)";
 
@@ -23,14 +23,15 @@ where
 {
     // The SDK reports credentials that it could not get as a request that it could not send.
     if let Some(Failure { problem, hint }) = credentials::cause(error) {
-        return Failure::new(format!("{what}: {problem}"), hint);
+        return Failure::new(format!("could not {what}: {problem}"), hint);
     }
     let code = error.code().unwrap_or_default();
     let hint = match code {
         "AccessDeniedException" | "AccessDenied" => MAY_NOT.to_owned(),
         "ExpiredTokenException" | "ExpiredToken" => OVER.to_owned(),
         "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidSignatureException" => {
-            "AWS does not know these credentials: see aws sts get-caller-identity".to_owned()
+            "AWS does not know these credentials: check them with aws sts get-caller-identity"
+                .to_owned()
         }
         _ => match error {
             SdkError::ConstructionFailure(_) => SIGN_IN.to_owned(),
@@ -46,7 +47,7 @@ where
     } else {
         &format_args!("{code}: ")
     };
-    Failure::new(format!("{what}: {named}{said}"), hint)
+    Failure::new(format!("could not {what}: {named}{said}"), hint)
 }
 
 /// Why the ledger did not answer, in words. `what` is what was tried, as `read the ledger`.
@@ -54,11 +55,11 @@ where
 pub fn ledger_refused(what: &str, error: &LedgerError) -> Failure {
     let LedgerError::Unavailable(store) = error else {
         let hint = if matches!(error, LedgerError::Corrupt { .. }) {
-            "is this mayfly older than the deployment?"
+            "this mayfly may be older than the deployment: see mayfly version"
         } else {
             "try again"
         };
-        return Failure::new(format!("{what}: {error}"), hint);
+        return Failure::new(format!("could not {what}: {error}"), hint);
     };
     let hint = match store.code() {
         "AccessDeniedException" => MAY_NOT,
@@ -66,7 +67,7 @@ pub fn ledger_refused(what: &str, error: &LedgerError) -> Failure {
         "ExpiredTokenException" => OVER,
         _ => "",
     };
-    Failure::new(format!("{what}: {store}"), hint)
+    Failure::new(format!("could not {what}: {store}"), hint)
 }
 
 /// The cause at the end of the chain: what people can do something about.

@@ -1,8 +1,8 @@
 //! The deployment's secrets: two SecureString parameters, in the form in which `mayfly_config`
 //! reads them.
 //!
-//! SSM has no conditional write. What it has is a version that grows by one with each write: anyone
-//! who read version 3 and is told 5 after writing knows that someone else wrote, too.
+//! SSM has no conditional write. What it has is a version that grows by one with each write: a
+//! caller that read version 3 and gets 5 after writing knows that someone else wrote, too.
 
 use async_trait::async_trait;
 use aws_sdk_ssm::types::ParameterType;
@@ -161,7 +161,7 @@ pub fn secrets_of(name: &str, kept: &Kept) -> Result<WebhookSecrets, Failure> {
 
 fn malformed(name: &str, problem: &Malformed) -> Failure {
     Failure::new(
-        format!("the SSM parameter {name} is of no use: {problem}"),
+        format!("the SSM parameter {name} cannot be used: {problem}"),
         "mayfly init --replace writes it again",
     )
 }
@@ -175,7 +175,7 @@ pub fn fresh() -> Result<Secret, Failure> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| {
         Failure::new(
-            format!("the operating system gives no randomness: {error}"),
+            format!("the operating system's random number source failed: {error}"),
             "",
         )
     })?;

@@ -84,7 +84,7 @@ impl fmt::Display for NoApp {
             Self::MayNot { parameter } => {
                 write!(
                     f,
-                    "these credentials may not read the App's key in {parameter}; anyone who holds the secrets' policy may"
+                    "these credentials may not read the App's key in {parameter}; ask someone who has the policy SecretsPolicyArn"
                 )
             }
             Self::Because(why) => f.write_str(why),
@@ -137,7 +137,7 @@ pub async fn app(connected: &Connected) -> Result<AppClient, NoApp> {
 /// If GitHub does not answer.
 pub async fn ask(github: &(impl AppApi + Lookup), name: &str) -> Result<GithubAccess, Failure> {
     let owner = name.split('/').next().unwrap_or_default();
-    let installations = patiently("look where the App is installed", || {
+    let installations = patiently("find the App's installation", || {
         github.installations(soon())
     })
     .await?;
@@ -168,7 +168,7 @@ pub async fn ask(github: &(impl AppApi + Lookup), name: &str) -> Result<GithubAc
             ..there
         });
     }
-    let repository = patiently("look at the repository", || {
+    let repository = patiently("read the repository", || {
         github.repository_named(found.id, name, soon())
     })
     .await?;
@@ -197,7 +197,7 @@ pub async fn group(
     else {
         return Ok(None);
     };
-    let found = patiently("look at the runner groups", || {
+    let found = patiently("list the runner groups", || {
         github.group_named(installation, repository, group, soon())
     })
     .await?;
@@ -255,13 +255,13 @@ impl GithubAccess {
         let owner = name.split('/').next().unwrap_or_default();
         match (self.app, self.sees_repository) {
             (App::NotInstalled, _) => Some(format!(
-                "the App is not installed on {owner}: nothing of it is delivered; install it there"
+                "the App is not installed on {owner}: GitHub delivers none of its events; install it there"
             )),
             (App::Suspended, _) => Some(format!(
-                "the App is suspended on {owner}: nothing of it is delivered; its owner can lift that"
+                "the App is suspended on {owner}: GitHub delivers none of its events; its owner can unsuspend it"
             )),
             (App::Installed, false) => Some(format!(
-                "the App is installed on {owner}, and does not see {name}: is the name right, and was the repository selected?"
+                "the App is installed on {owner}, but does not see {name}: is the name right, and was the repository selected?"
             )),
             (App::Installed, true) => None,
         }

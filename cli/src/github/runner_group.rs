@@ -14,7 +14,7 @@ pub const OWN: &str = "mayfly";
 /// The group that every organization has, and the only one without GitHub Team or Enterprise.
 pub const DEFAULT: &str = "Default";
 
-/// What came of wanting a group.
+/// The result of ensuring that a group exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ensured {
     /// It was there.
@@ -51,7 +51,7 @@ pub async fn ensure(
     {
         Ok(MadeGroup::Made) => Ok(Ensured::Made),
         Ok(MadeGroup::Refused(why)) => Ok(Ensured::Refused(why)),
-        Err(error) => Err(refused("make the runner group", &error)),
+        Err(error) => Err(refused("create the runner group", &error)),
     }
 }
 
@@ -65,7 +65,7 @@ pub async fn names(
     installation: InstallationId,
     organization: &Account,
 ) -> Result<Vec<String>, Failure> {
-    patiently("look at the runner groups", || {
+    patiently("list the runner groups", || {
         github.runner_groups(installation, organization, soon())
     })
     .await
@@ -73,7 +73,7 @@ pub async fn names(
 
 /// A group that a pool names, at one of the organizations that are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedGroup {
     /// Where the App is installed.
     pub installation: InstallationId,
     /// On whom.
@@ -92,7 +92,7 @@ pub async fn look(
     github: &impl RunnerGroups,
     installations: &[Installation],
     pools: &Pools,
-) -> Vec<Named> {
+) -> Vec<NamedGroup> {
     let mut found = Vec::new();
     for one in installations.iter().filter(|one| !one.suspended) {
         let Some(organization) = one.account.as_ref().filter(|account| account.organization) else {
@@ -114,7 +114,7 @@ pub async fn look(
                 .as_ref()
                 .map(|names| names.contains(&group))
                 .map_err(Clone::clone);
-            Named {
+            NamedGroup {
                 installation: one.id,
                 organization: organization.clone(),
                 group,
@@ -141,7 +141,7 @@ fn wanted(pools: &Pools) -> Vec<(String, Vec<String>)> {
     wanted
 }
 
-impl Named {
+impl NamedGroup {
     /// What is wrong if the group is not there, in words.
     #[must_use]
     pub fn missing(&self) -> String {
@@ -160,4 +160,4 @@ impl Named {
 }
 
 /// What to do about a group that is not there.
-pub const FIX: &str = "mayfly doctor --fix makes it; without GitHub Team or Enterprise there is only runner_group = \"Default\"";
+pub const FIX: &str = "mayfly doctor --fix creates it; without GitHub Team or Enterprise there is only runner_group = \"Default\"";

@@ -1,5 +1,5 @@
-//! GitHub, as commands that set up reach it: through an App whose key is at hand, or, before there
-//! is one, as no one.
+//! GitHub, as commands that set up reach it: through an App whose key is available, or, before
+//! there is one, without authentication.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
@@ -97,7 +97,7 @@ pub fn soon() -> Instant {
 }
 
 /// Asks something that may safely be asked again, a few times if GitHub has no answer. `what` is
-/// what is asked for, as `look at the App`.
+/// what is asked for, as `read the App`.
 ///
 /// # Errors
 ///
@@ -122,20 +122,23 @@ pub fn refused(what: &str, error: &CallError) -> Failure {
     match error {
         CallError::Refused {
             status, message, ..
-        } => Failure::new(format!("{what}: GitHub answers {status}: {message}"), ""),
+        } => Failure::new(
+            format!("could not {what}: GitHub answers {status}: {message}"),
+            "",
+        ),
         CallError::RateLimited { until, message, .. } => {
             let until: Timestamp = *until;
             Failure::new(
-                format!("{what}: GitHub was asked too often: {message}"),
+                format!("could not {what}: GitHub limits the rate: {message}"),
                 format!("try again after {}", Rfc3339(until)),
             )
         }
         CallError::Unavailable { message, .. } => Failure::new(
-            format!("{what}: GitHub does not answer: {message}"),
+            format!("could not {what}: GitHub does not answer: {message}"),
             "check the network and --github-url, and see https://www.githubstatus.com",
         ),
         CallError::Misconfigured { message } => Failure::new(
-            format!("{what}: {message}"),
+            format!("could not {what}: {message}"),
             "the id and the key must be of one App: see \"About\" and \"Private keys\" on its settings page",
         ),
     }

@@ -41,7 +41,7 @@ impl FromStr for JobArg {
                 ""
             };
             format!(
-                "write a job's id or its URL, as https://github.com/acme/app/actions/runs/15871/job/43821{or_run}"
+                "pass a job's id or its URL, such as https://github.com/acme/app/actions/runs/15871/job/43821{or_run}"
             )
         };
         let rest = text

@@ -7,7 +7,7 @@ use mayfly_domain::model::secret::Secret;
 
 use crate::failure::Failure;
 
-/// Stands for stdin where a file is asked for.
+/// Means stdin in place of a file.
 const STDIN: &str = "-";
 
 /// A key is 1.7 KB, its parameter holds 4: what is larger is another file.
@@ -16,7 +16,7 @@ const LARGEST: u64 = 16 << 10;
 /// Fewer characters than this can be guessed by someone who saw one signed delivery.
 const SHORTEST: usize = 16;
 
-/// True if the file stands for stdin.
+/// True if the file means stdin.
 #[must_use]
 pub fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == STDIN
@@ -40,7 +40,7 @@ pub fn read(file: &Path) -> Result<Secret, Failure> {
     };
     read.map_err(|error| {
         Failure::new(
-            format!("read the private key {shown}: {error}"),
+            format!("could not read the private key {shown}: {error}"),
             "name the .pem file that GitHub gave you",
         )
     })?;
@@ -76,7 +76,10 @@ pub fn secret_from_stdin() -> Result<Secret, Failure> {
         .take(LARGEST)
         .read_to_string(&mut text);
     read.map_err(|error| {
-        Failure::new(format!("read the webhook's secret from stdin: {error}"), "")
+        Failure::new(
+            format!("could not read the webhook's secret from stdin: {error}"),
+            "",
+        )
     })?;
     webhook_secret(&text)
 }
@@ -86,13 +89,13 @@ fn webhook_secret(text: &str) -> Result<Secret, Failure> {
     if secret.contains(['\r', '\n']) {
         return Err(Failure::new(
             "the webhook's secret on stdin has more than one line",
-            "write it alone, as with printf %s",
+            "pass it alone, as printf %s does",
         ));
     }
     if secret.chars().count() < SHORTEST {
         return Err(Failure::new(
             format!("the webhook's secret on stdin has fewer than {SHORTEST} characters"),
-            "let mayfly make one: leave --webhook-secret-stdin out",
+            "omit --webhook-secret-stdin to have mayfly make one",
         ));
     }
     Ok(Secret::new(secret))

@@ -11,13 +11,13 @@ use crate::failure::Failure;
 use crate::terminal::screen::{BAD, CAUTION, Screen};
 use crate::terminal::text_format::plain;
 
-/// Stands for stdin where a file is asked for.
+/// Means stdin in place of a file.
 const STDIN: &str = "-";
 
-/// Jobs carry the number of the version that placed them; a file that is in force nowhere has none.
+/// Jobs carry the number of the version that placed them; a file that is active nowhere has none.
 pub const NO_VERSION: u64 = 0;
 
-/// True for the name that stands for stdin.
+/// True for the name that means stdin.
 #[must_use]
 pub fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == STDIN
@@ -40,7 +40,7 @@ pub fn text(file: &Path) -> Result<String, Failure> {
     };
     let bytes = bytes.map_err(|error| {
         Failure::new(
-            format!("read {}: {error}", file.display()),
+            format!("could not read {}: {error}", file.display()),
             "name a pools file, or - for stdin",
         )
     })?;
@@ -51,7 +51,7 @@ pub fn text(file: &Path) -> Result<String, Failure> {
             .count()
             + 1;
         Failure::new(
-            format!("{}:{line}: is not UTF-8 there", file.display()),
+            format!("{}:{line}: this line is not UTF-8", file.display()),
             "save it as UTF-8",
         )
     })
@@ -68,7 +68,7 @@ pub fn pools(file: &Path, screen: &Screen) -> Result<Pools, Failure> {
             show(screen, file, problem, "error", BAD);
         }
         Failure::new(
-            format!("{} is not a pools file that can be used", file.display()),
+            format!("{} is not a usable pools file", file.display()),
             "fix it: mayfly check shows what is wrong",
         )
     })
@@ -113,7 +113,7 @@ pub fn readable_text(text: String, file: &Path, screen: &Screen) -> Result<Reada
         Err(problems) => {
             shown(&problems, ("error", BAD));
             Err(Failure::new(
-                format!("{} is not a pools file that can be used", file.display()),
+                format!("{} is not a usable pools file", file.display()),
                 "nothing was changed: fix the file first",
             ))
         }

@@ -123,7 +123,7 @@ fn address(named: &str) -> Option<RunnerAddress> {
         .or_else(|| named.parse().ok())
 }
 
-/// Why there is no one runner of that name.
+/// Why no single runner has that name.
 #[must_use]
 pub fn several(named: &str, all: &[RunnerAddress]) -> Failure {
     let list: Vec<String> = all.iter().map(ToString::to_string).collect();
@@ -133,6 +133,6 @@ pub fn several(named: &str, all: &[RunnerAddress]) -> Failure {
             all.len(),
             list.join(", ")
         ),
-        "write more of the id",
+        "pass more of the id",
     )
 }

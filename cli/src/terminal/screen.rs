@@ -23,7 +23,7 @@ pub const FAINT: Style = Style::new().dimmed();
 /// More important than the rest.
 pub const STRONG: Style = Style::new().bold();
 
-/// The terminal, or what stands for it.
+/// The terminal, or its replacement.
 #[derive(Clone, Copy, Debug)]
 pub struct Screen {
     choice: Option<ColorChoice>,
@@ -32,7 +32,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// With colour when it is said so, and answers in JSON or in words.
+    /// With or without colour, and with answers in JSON or as text.
     #[must_use]
     pub fn new(color: Color, json: bool) -> Self {
         let choice = match color {
@@ -104,9 +104,10 @@ impl Screen {
             .write_all(shown.as_bytes())
             .and_then(|()| stdout.flush())
         {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Failure::new(format!("write the answer: {error}"), ""))
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(
+                format!("could not write the output: {error}"),
+                "",
+            )),
             _ => Ok(()),
         }
     }
@@ -150,8 +151,9 @@ impl Screen {
     ///
     /// If the answer cannot be written as JSON.
     pub fn print_json(&self, answer: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(answer)
-            .map_err(|error| Failure::new(format!("write the answer as JSON: {error}"), ""))?;
+        let text = serde_json::to_string_pretty(answer).map_err(|error| {
+            Failure::new(format!("could not write the output as JSON: {error}"), "")
+        })?;
         self.print(escaped(&text));
         Ok(())
     }
@@ -205,8 +207,9 @@ impl Screen {
 ///
 /// If it cannot be written as JSON.
 pub fn json_line(answer: &impl Serialize) -> Result<String, Failure> {
-    let line = serde_json::to_string(answer)
-        .map_err(|error| Failure::new(format!("write the answer as JSON: {error}"), ""))?;
+    let line = serde_json::to_string(answer).map_err(|error| {
+        Failure::new(format!("could not write the output as JSON: {error}"), "")
+    })?;
     Ok(escaped(&line))
 }
 

@@ -358,7 +358,7 @@ fn a_profile_that_is_not_defined_is_an_error_and_nothing_is_asked() {
     assert_eq!((code, answer.as_str()), (1, ""));
     assert_eq!(
         said,
-        "error: there is no AWS profile nope\n  defined are: dev, prod, sso\n"
+        "error: there is no AWS profile nope\n  defined profiles: dev, prod, sso\n"
     );
     assert!(aws.keys().is_empty());
 }
@@ -521,7 +521,7 @@ fn what_plan_and_apply_ask_aws_for_is_known() {
         &["plan", "--exit-code"],
         &["apply", "--yes"],
     ] {
-        // A first file, one that changes and removes, one that is in force, and a broken one.
+        // A first file, one that changes and removes, one that is active, and a broken one.
         let histories: [&[&str]; 4] = [&[], &[&other], &[GOOD], &[GOOD, "broken"]];
         for (versions, file) in histories
             .into_iter()
@@ -554,7 +554,7 @@ fn an_earlier_version_is_applied_again() {
     );
     assert_eq!(code, 0, "{answer}{said}");
     assert!(
-        answer.contains("~ max = 9 → 5\n") && answer.contains("applied: version 3 is in force"),
+        answer.contains("~ max = 9 → 5\n") && answer.contains("applied: version 3 is active"),
         "{answer}{said}"
     );
     assert_eq!(
@@ -569,14 +569,14 @@ fn an_earlier_version_is_applied_again() {
     );
     assert_eq!((code, answer.as_str()), (1, ""), "{said}");
     assert!(said.ends_with("error: there is no version 7 of the pools file\n  AWS keeps the last 100: see mayfly pools\n"), "{said}");
-    // The version in force changes nothing, and writes nothing.
+    // The active version changes nothing, and writes nothing.
     let (code, answer, _) = mayfly(
         home.path(),
         &["apply", "--yes", "--version", "3"],
         &environment(&aws.url),
     );
     assert!(
-        code == 0 && answer.contains("this very file is in force"),
+        code == 0 && answer.contains("this file is already active"),
         "{answer}"
     );
     assert_eq!(aws.pools.lock().unwrap().len(), 3);

@@ -109,10 +109,7 @@ fn without_aws_nothing_is_begun() {
         &["rotate", "webhook-secret"],
     ] {
         let (code, said) = mayfly(arguments, "");
-        assert!(
-            code == 1 && said.contains("there is no AWS region"),
-            "{said}"
-        );
+        assert!(code == 1 && said.contains("no AWS region is set"), "{said}");
     }
 }
 
@@ -141,7 +138,7 @@ fn a_pools_file_that_exists_is_not_overwritten() {
     // Whatever else is missing here, it is not the file's name.
     for arguments in [&["--out", "-"][..], &["--out", "other.toml"], &["--json"]] {
         assert!(
-            init(arguments).contains("there is no AWS region"),
+            init(arguments).contains("no AWS region is set"),
             "{arguments:?}"
         );
     }

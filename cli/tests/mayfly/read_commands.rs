@@ -72,7 +72,7 @@ fn without_a_region_or_credentials_it_is_said_what_to_do() {
         assert_eq!((code, answer.as_str()), (1, ""), "{arguments:?}: {said}");
         assert_eq!(
             said,
-            "error: there is no AWS region\n  pass --region, set AWS_REGION, or put one into the profile (aws configure)\n"
+            "error: no AWS region is set\n  pass --region, set AWS_REGION, or set one in the profile (aws configure)\n"
         );
         let (code, answer, said) = called(&[arguments, &["--region", "us-east-1"]].concat());
         assert_eq!((code, answer.as_str()), (1, ""), "{arguments:?}: {said}");

@@ -102,7 +102,7 @@ fn without_a_terminal_nothing_is_confirmed() {
         (code, said.as_str()),
         (
             1,
-            "error: no terminal to confirm in\n  pass --yes to apply without confirmation\n"
+            "error: there is no terminal to ask for confirmation\n  pass --yes to apply without confirmation\n"
         )
     );
 }
@@ -139,7 +139,7 @@ fn without_a_region_it_is_said_what_to_do() {
     ] {
         let (code, said) = refused(arguments);
         assert!(
-            code == 1 && said.starts_with("error: there is no AWS region\n  pass --region"),
+            code == 1 && said.starts_with("error: no AWS region is set\n  pass --region"),
             "{arguments:?}: {said}"
         );
     }

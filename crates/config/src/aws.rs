@@ -67,7 +67,7 @@ pub fn sdk_config() -> Result<SdkConfig, Missing> {
     let mut config = limits()
         .region(Region::new(region))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        // They are at hand and stand as long as the process does: nothing to cache, nothing to
+        // They are in the environment for as long as the process runs: nothing to cache, nothing to
         // refresh.
         .identity_cache(IdentityCache::no_cache())
         .http_client(SharedHttpClient::new(http))

@@ -73,7 +73,7 @@ pub fn read_from<T>(
     }
 }
 
-/// What every function is told.
+/// The settings of every function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionEnv {
     /// `MAYFLY_STACK`: the stack's name, first part of the names of everything it owns.
@@ -88,8 +88,8 @@ pub struct FunctionEnv {
     pub wake_queue_url: String,
     /// `MAYFLY_CLUSTER`: the ECS cluster's ARN.
     pub cluster: String,
-    /// `MAYFLY_POOLS_PARAMETER`: the SSM parameter that holds the pools file. Observer is told, but
-    /// may not read it.
+    /// `MAYFLY_POOLS_PARAMETER`: the SSM parameter that holds the pools file. Observer has the
+    /// name, but may not read the parameter.
     pub pools_parameter: String,
 }
 
@@ -108,19 +108,19 @@ impl FunctionEnv {
     }
 }
 
-/// `MAYFLY_WEBHOOK_SECRET_PARAMETER`, which webhook is told: the SSM parameter that holds what
-/// deliveries are signed with.
+/// `MAYFLY_WEBHOOK_SECRET_PARAMETER`, for webhook: the SSM parameter with the secret that signs
+/// deliveries.
 pub fn webhook_secret_parameter(variables: &mut Variables<'_>) -> String {
     variables.text("MAYFLY_WEBHOOK_SECRET_PARAMETER")
 }
 
-/// `MAYFLY_APP_PARAMETER`, which registrar and sweeper are told: the SSM parameter that holds the
-/// GitHub App's id and key.
+/// `MAYFLY_APP_PARAMETER`, for registrar and sweeper: the SSM parameter with the GitHub App's id
+/// and key.
 pub fn app_parameter(variables: &mut Variables<'_>) -> String {
     variables.text("MAYFLY_APP_PARAMETER")
 }
 
-/// What scaler is told besides: everything that a task needs.
+/// scaler's further settings: everything that a task needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaunchEnv {
     /// `MAYFLY_SUBNETS`: subnets of several availability zones.

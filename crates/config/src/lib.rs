@@ -1,4 +1,4 @@
-//! What functions are told: the environment, the pools file, secrets, and how AWS is reached.
+//! The functions' settings: the environment, the pools file, secrets, and how AWS is reached.
 
 pub mod aws;
 pub mod environment;

@@ -33,7 +33,7 @@ pub struct Unreadable {
     pub names: String,
     /// What the store said, with its request id where there is one.
     pub reason: String,
-    /// The reader may not: that lasts. A KMS key that the reader may not use is told so, too.
+    /// The reader may not: that lasts. A KMS key that the reader may not use gives the same error.
     pub denied: bool,
 }
 

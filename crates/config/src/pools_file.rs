@@ -87,12 +87,11 @@ fn notes(text: &str, pools: &Pools) -> Vec<String> {
             .pools
             .iter()
             .filter(|pool| pool.is_paused())
-            .map(|pool| format!("pool {} is paused (max = 0): it takes jobs and starts nothing for them until max is raised", pool.name)),
+            .map(|pool| format!("pool {} is paused (max = 0): it takes jobs, but starts no runners until max is raised", pool.name)),
     );
     if pools.accounts.len() > 1 {
         notes.push(
-            "several accounts are served: GitHub lets a private App, as mayfly init makes it, be installed on its owner's account alone; make it \
-             public on its settings page (Advanced), or use one stack for each account"
+            "several accounts are served, but GitHub lets a private App, as mayfly init creates it, be installed only on its owner's account; make it public on its settings page (Advanced), or use one stack for each account"
                 .to_owned(),
         );
     }

@@ -26,8 +26,8 @@ use crate::secrets;
 /// name unknown pools must not make us call SSM each time.
 const FORCED_REFRESH: Duration = Duration::from_secs(3);
 
-/// How many versions back a broken pools file is made up for: who breaks it by hand mends it, or
-/// breaks it again, in a few.
+/// How many versions to go back from a broken pools file: a person who breaks it by hand repairs
+/// it, or breaks it again, within a few versions.
 const VERSIONS_BACK: usize = 5;
 
 /// What time it is.
@@ -46,7 +46,7 @@ pub fn system_clock() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Which parameters a function reads: those it is told the names of.
+/// Which parameters a function reads: those whose names it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
     /// The pools file.
@@ -110,7 +110,7 @@ impl Settings {
         }
     }
 
-    /// The pools in force.
+    /// The active pools.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Settings {
         cache.pools.value()
     }
 
-    /// The pools in force, asked for again: for anyone who meets a pool that the cached file does
+    /// The active pools, asked for again: for anyone who meets a pool that the cached file does
     /// not know. At most once in 3 seconds; more often, this is [`Settings::pools`].
     ///
     /// # Errors
@@ -140,7 +140,7 @@ impl Settings {
         cache.pools.value()
     }
 
-    /// The pools in force, asked for again if the cached file is older than this version, which is
+    /// The active pools, asked for again if the cached file is older than this version, which is
     /// known to be written: at once, and for the same version then at most once in 3 seconds. It
     /// may still be older: SSM says nowhere that a read shows what was written just before.
     ///
@@ -165,7 +165,7 @@ impl Settings {
     }
 
     /// The secrets that deliveries may be signed with: one, two while rotating. None if there are
-    /// none to be had, and then every delivery must be refused.
+    /// none, and then every delivery must be refused.
     ///
     /// # Errors
     ///

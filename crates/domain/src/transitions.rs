@@ -1,5 +1,5 @@
-//! The verbs: from what the ledger holds, an event and the time to what changes. Pure functions,
-//! tied to the model and to little else.
+//! The decisions: each maps what the ledger holds, an event and the time to what changes. Pure
+//! functions, tied to the model and to little else.
 
 pub mod admission;
 pub mod changes;

@@ -29,8 +29,7 @@ pub enum Described {
 pub trait DescribeTasks: Send + Sync {
     /// What ECS says of these tasks, in any order.
     ///
-    /// # Errors
-    /// [`EcsError`] as for every call; nothing is told of any task then.
+    /// # Errors [`EcsError`] as for every call; no task is reported then.
     async fn describe(&self, tasks: &[TaskArn]) -> Result<Vec<Described>, EcsError>;
 
     /// The tasks of one runner, stopped ones included as long as ECS remembers them (about an
@@ -66,9 +65,9 @@ impl DescribeTasks for Ecs {
         match self.list(Some(runner), DesiredStatus::Stopped).await {
             Ok(stopped) => tasks.extend(stopped),
             // ECS's API reference says that `startedBy` "must be the only filter that you use"; in
-            // practice a status beside it is taken. Were that to end, an unanswered launch would
-            // hold its job for ever: what runs is told all the same, and that nothing runs is what
-            // closes such a row.
+            // practice a status beside it is taken. If the whole call failed, an unanswered launch
+            // would hold its job forever. Running tasks are reported all the same, and such a row
+            // closes because no task runs.
             Err(refused @ EcsError::Refused(_)) => {
                 tracing::error!(runner.address = %runner, error = %refused, "ECS does not list stopped tasks by startedBy: the runner's task counts as gone if none runs");
             }

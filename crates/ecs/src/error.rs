@@ -7,7 +7,7 @@ use aws_sdk_ecs::operation::RequestId;
 /// A call to ECS that did not do what it was made for.
 #[derive(Debug, thiserror::Error)]
 pub enum EcsError {
-    /// No one knows if it was carried out, or ECS asks to come back: worth another try later.
+    /// It may or may not have been carried out, or ECS asks to retry: worth another try later.
     #[error(transparent)]
     Transient(FailedCall),
     /// ECS said no; another try will be told the same.

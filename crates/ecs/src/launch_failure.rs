@@ -1,5 +1,5 @@
-//! Why ECS started nothing, and what its words for that mean. The words are not promised: what matters is looked
-//! for in them, and what is unknown may pass.
+//! Why ECS started nothing, and what its words for that mean. ECS does not promise these texts:
+//! known parts are searched for in them, and an unknown text counts as transient.
 
 use mayfly_domain::model::start_failure::FailureKind;
 

@@ -1,6 +1,6 @@
 //! A probe: a task like a pool's runner that tries, from where runners live, whether they can live
-//! there, and ends. It is no one's runner: no row of the ledger names it, it gets no registration,
-//! and counts nowhere.
+//! there, and ends. It is not a runner: no row of the ledger names it, it gets no registration, and
+//! counts nowhere.
 
 mod report;
 
@@ -27,8 +27,9 @@ use crate::task_definition::without_comments;
 const SCRIPT: &str = include_str!("../../../runner/probe.sh");
 
 /// The pool that a probe says it is of. `startedBy` has the form of a runner's, so that sweeper
-/// stops one after ten minutes that no one stopped (`mayfly_domain::transitions::orphan`); while it
-/// is young it leaves it alone, and Mayfly refuses it every registration, since no row knows it.
+/// stops the probe after ten minutes if nothing else did (`mayfly_domain::transitions::orphan`);
+/// while it is young it leaves it alone, and Mayfly refuses it every registration, since no row
+/// knows it.
 pub const POOL: &str = "mayfly-doctor";
 
 /// Fargate's smallest task, in CPU units and MiB.

@@ -128,7 +128,7 @@ async fn send(
             return LaunchOutcome::Answered(answer);
         };
         sent = LaunchOutcome::Answered(answer);
-        // Half to three halves of the wait: several scalers are told to wait at the same time.
+        // Half to three halves of the wait: ECS throttles several scalers at the same time.
         let again = Instant::now() + wait.mul_f64(0.5 + fastrand::f64());
         if again >= last {
             break;
@@ -159,8 +159,8 @@ async fn one_call(
     })
 }
 
-/// What is known after an answer, given what was known before: a no to this call says nothing about
-/// one before it that had no answer.
+/// What is known after an answer, given what was known before: a refusal of this call proves
+/// nothing about an earlier, unanswered one.
 fn after(before: &LaunchOutcome, answer: LaunchAnswer) -> LaunchAnswer {
     let LaunchOutcome::Answered(LaunchAnswer::Unsure {
         reason: earlier,

@@ -149,7 +149,7 @@ impl LaunchRequest {
     /// then again from the start.
     ///
     /// The other capacity of Spot is on demand. The reverse is not true: a job on Spot can be lost,
-    /// and no one who asked for capacity on demand agreed to that.
+    /// and users who ask for on-demand capacity did not agree to that.
     #[must_use]
     pub fn next_after_capacity_failure(&self, attempt: u32) -> Self {
         let subnets = &self.network.subnets;
@@ -295,8 +295,8 @@ fn environment(
         ),
         ("MAYFLY_OWN_ROLE", flag(pool.task_role.is_some())),
         ("MAYFLY_FAIL_CLOSED", flag(pool.fails_closed())),
-        // Without it run.sh ends with 0 when GitHub gives its version no job any more, and no one
-        // learns why.
+        // Without it run.sh exits with 0 when GitHub no longer gives jobs to its version, and the
+        // cause stays unknown.
         (
             "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE",
             "1".to_owned(),

@@ -27,10 +27,10 @@ pub enum LaunchAnswer {
         kind: LaunchFailure,
         /// ECS's words.
         reason: String,
-        /// ECS looked for a place for the task and found none. It does so only under a token that
-        /// stands for no task yet: no earlier send under the same token, if it is over, has made
-        /// one. Source: ECS developer guide, "Ensuring idempotency": a repeated request gets the
-        /// first one's task.
+        /// ECS looked for a place for the task and found none. It does so only under a token
+        /// without a task: no earlier send under the same token, if it is over, has made one.
+        /// Source: ECS developer guide, "Ensuring idempotency": a repeated request gets the first
+        /// one's task.
         no_place: bool,
     },
     /// A task may exist or not: the same request is to be sent again under the same token.
@@ -148,7 +148,7 @@ fn answered(output: &RunTaskOutput) -> LaunchAnswer {
     }
 }
 
-/// The task that the token stands for already. The request differs from the one that made it (which
+/// The task that this token has already. The request differs from the one that made it (which
 /// should not be), the task is ours all the same.
 fn conflicting(error: &RunTaskError) -> Option<TaskArn> {
     match error {

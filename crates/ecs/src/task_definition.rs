@@ -118,8 +118,8 @@ impl TaskDefinitionSpec {
         format!("{}-{architecture}-{}", self.stack, self.hash(&[]))
     }
 
-    /// What starts of this size with this role depend on: a failed start speaks against it, the
-    /// first request for registration for it. Goes into `Launch.definition` and
+    /// What starts of this size with this role depend on: a failed start counts against it, the
+    /// first request for registration in its favour. Goes into `Launch.definition` and
     /// `Limits.definitions`.
     #[must_use]
     pub fn fingerprint(&self, size: &Size, role: &str) -> String {

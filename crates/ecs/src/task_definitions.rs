@@ -58,8 +58,8 @@ impl Ecs {
             Err(error) => {
                 let call = FailedCall::of("DescribeTaskDefinition", error);
                 // ECS has no code of its own for a family that it does not know, and its words are
-                // not promised. Should it mean another thing by it, the registration that follows
-                // is harmless (the content is the same) or is told the same.
+                // not promised. If ECS means something else by it, the registration that follows is
+                // harmless (the content is the same) or gets the same answer.
                 if call.is("ClientException") {
                     Ok(None)
                 } else {

@@ -8,7 +8,7 @@ use http::Uri;
 pub struct BadAddress {
     /// The address as given.
     pub url: String,
-    /// What is wrong with it, and what would be right.
+    /// What is wrong with it, and what is allowed.
     pub problem: &'static str,
 }
 

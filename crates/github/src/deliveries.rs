@@ -131,7 +131,7 @@ pub struct DeliveriesPage {
     pub shown_at: Option<Timestamp>,
 }
 
-/// What came of asking for a delivery again.
+/// The result of requesting a redelivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Redelivered {
     /// GitHub will make another attempt, under the same GUID (202).

@@ -4,8 +4,7 @@
 //! [`Reruns`], [`Repositories`], [`Lookup`], [`RunnerGroups`], [`Deliveries`], [`AppApi`];
 //! [`Unauthenticated`] is for what needs no App ([`Conversions`], [`Releases`]). It proves itself
 //! as a GitHub App (JWT), works with installation tokens that are narrowed to one permission and,
-//! where it can be, to one repository, and asks nothing twice: anyone who calls decides about
-//! repetition.
+//! where it can be, to one repository, and never repeats a call: the caller decides about retries.
 //!
 //! hyper carries the requests and ring signs the App's JWT: what a GitHub library would add is
 //! either done here with more care (tokens narrowed to one permission, redirects that never leave

@@ -12,7 +12,7 @@ use mayfly_domain::model::time::Timestamp;
 const UNSAID: Duration = Duration::from_secs(60);
 
 /// The longest wait that is believed: the longest window that GitHub has is an hour. A longer one
-/// would stop an installation on the word of a broken proxy.
+/// would let a broken proxy stop an installation.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// The shortest: clocks differ.

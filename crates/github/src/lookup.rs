@@ -20,7 +20,7 @@ const PAGE: usize = 100;
 pub enum RunnerGroupAccess {
     /// The organization has none of this name; these it has.
     Missing(Vec<String>),
-    /// It is there, and the repository may not use it.
+    /// The group exists, but does not admit the repository.
     Closed,
     /// The repository may use it.
     Open {
@@ -118,7 +118,8 @@ impl Lookup for Github {
                 by,
             )
             .await?;
-        // One that the installation may not see is not there: GitHub does not tell the two apart.
+        // A repository that the installation may not see counts as missing: GitHub does not tell
+        // the two apart.
         if reply.status.as_u16() == 404 {
             return Ok(None);
         }

@@ -90,7 +90,7 @@ impl Registrations for Github {
 }
 
 impl Github {
-    /// What came of the one request that makes a registration.
+    /// The result of the one request that creates a registration.
     fn made(&self, answer: Result<Reply, NoResponse>) -> Result<Registration, RegisterError> {
         let reply = answer.map_err(|lost| match lost {
             NoResponse {

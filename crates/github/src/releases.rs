@@ -30,9 +30,8 @@ pub trait Releases: Send + Sync {
     /// The newest releases of `actions/runner`, as GitHub lists them; what is not published for
     /// everyone is left out.
     ///
-    /// # Errors
-    /// Whatever keeps GitHub from answering: it lets an address ask 60 times an hour that does not
-    /// say who asks.
+    /// # Errors Whatever keeps GitHub from answering: it allows 60 unauthenticated requests an hour
+    /// from one address.
     async fn runner_releases(&self, by: Instant) -> Result<Vec<Release>, CallError>;
 }
 

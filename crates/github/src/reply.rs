@@ -33,8 +33,8 @@ impl Reply {
         serde_json::from_slice(&self.body).map_err(place)
     }
 
-    /// Those of `items` that are as documented. One that is not is left out, and told of: it must
-    /// not cost the others.
+    /// Those of `items` that are as documented. One that is not is left out and logged: it must not
+    /// cost the others.
     pub(crate) fn each<T: DeserializeOwned>(&self, items: Vec<Value>) -> Vec<T> {
         let read = |item: Value| match serde_json::from_value(item) {
             Ok(item) => Some(item),

@@ -11,7 +11,7 @@ use crate::github::Github;
 use crate::request::Request;
 use crate::token::Permission;
 
-/// What came of asking for a job to run again.
+/// The result of asking GitHub to run a job again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rerun {
     /// GitHub runs it again, and the jobs that depend on it: as new jobs, of the run's next attempt

@@ -44,7 +44,7 @@ pub enum RunnerLookup {
     },
 }
 
-/// What came of taking a runner away.
+/// The result of deregistering a runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
     /// It is gone, and had no job (204).

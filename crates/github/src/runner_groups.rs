@@ -20,7 +20,7 @@ const PAGE: usize = 100;
 /// hundred nearly always.
 const PAGES: usize = 10;
 
-/// What came of making a group.
+/// The result of creating a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MadeGroup {
     /// It is there now.

@@ -52,7 +52,7 @@ pub struct AppInfo {
     pub owner: Option<Account>,
     /// What it asks for: level by permission. What an installation granted may be less.
     pub permissions: BTreeMap<String, String>,
-    /// The events that it is told of.
+    /// The events that it is subscribed to.
     pub events: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ pub struct Installation {
     pub account: Option<Account>,
     /// What the account's owner granted: level by permission.
     pub permissions: BTreeMap<String, String>,
-    /// The events that it is told of.
+    /// The events that it is subscribed to.
     pub events: Vec<String>,
     /// Suspended: every call is refused, nothing is delivered.
     pub suspended: bool,
@@ -147,9 +147,8 @@ pub trait Conversions: Send + Sync {
     /// Exchanges the code that GitHub gave to the browser for the App and its secrets. A code is
     /// good once, and for an hour. One call.
     ///
-    /// # Errors
-    /// [`CallError::Refused`] with 404 for a code that is not good (any more). After
-    /// [`CallError::Unavailable`] it may have been used up, and then no one has the App's key.
+    /// # Errors [`CallError::Refused`] with 404 for a code that is not good (any more). After
+    /// [`CallError::Unavailable`] it may have been used up, and then the App's key is lost.
     async fn convert(&self, code: &str, by: Instant) -> Result<NewApp, CallError>;
 }
 
@@ -358,7 +357,7 @@ impl AppApi for Github {
     }
 }
 
-/// GitHub, asked by no one in particular: before there is an App, or for what everyone may read.
+/// GitHub without authentication: before there is an App, or for what is public.
 pub struct Unauthenticated {
     base: http::Uri,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,

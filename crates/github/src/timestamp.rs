@@ -6,8 +6,8 @@ use mayfly_domain::model::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// A time that is told, and can be read. What cannot is as good as not told: no list and no job is
-/// given up for it.
+/// A time that is present, and can be read. What cannot is as good as not told: no list and no job
+/// is given up for it.
 pub(crate) fn shown<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
     let time = Value::deserialize(from)?
         .as_str()

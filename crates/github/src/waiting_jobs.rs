@@ -1,4 +1,4 @@
-//! What waits in a repository: for jobs that GitHub never told of.
+//! Waiting jobs of a repository: finds jobs whose delivery GitHub never sent.
 
 use async_trait::async_trait;
 use mayfly_domain::model::id::{InstallationId, JobId, RepositoryId, RunId};

@@ -1,4 +1,4 @@
-//! Closed runners: what sweeper reads and adds when it sees to what they left.
+//! Closed runners: what sweeper reads and records when it removes their registrations.
 
 use mayfly_domain::model::id::{RunnerAddress, RunnerId};
 use mayfly_domain::model::runner::Runner;

@@ -14,8 +14,8 @@ use crate::ledger::Ledger;
 use crate::store::Store;
 use crate::transaction::Transaction;
 
-/// What is left of an event that no one has to ask for any more. Kept for as long as its failed
-/// attempts may be read again.
+/// The mark of a settled event: it is not requested again. Kept for as long as its failed attempts
+/// may be read again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Tombstone {
     expires_at: i64,
@@ -59,13 +59,13 @@ impl<S: Store> Ledger<S> {
             Some(_) => Ok(()),
             None => Err(LedgerError::Busy {
                 tries: 1,
-                what: "write down that an event was not delivered",
+                what: "record that an event was not delivered",
             }),
         }
     }
 
-    /// No one has to ask for this event (any more): it was delivered, or never will be. `keep` is
-    /// how long that must be remembered.
+    /// Settles this event: it was delivered, or never will be, and is not requested again. `keep`
+    /// is how long that must be remembered.
     ///
     /// # Errors
     ///
@@ -86,12 +86,12 @@ impl<S: Store> Ledger<S> {
             Attempt::Done(()) => Ok(()),
             Attempt::Conflict => Err(LedgerError::Busy {
                 tries: 1,
-                what: "write down that an event was delivered",
+                what: "record that an event was delivered",
             }),
         }
     }
 
-    /// Whether it is known that no one has to ask for this event.
+    /// Whether this event is settled.
     ///
     /// # Errors
     ///

@@ -35,8 +35,8 @@ impl Dynamo {
         }
     }
 
-    /// One write needs no transaction, which costs twice as much; and a plain write waits for no
-    /// one.
+    /// One write needs no transaction, which costs twice as much; and a plain write never conflicts
+    /// with a transaction in progress.
     async fn commit_one(&self, write: Write) -> Result<(), CommitError> {
         let condition = Condition::of(write.expect());
         let failed = match write {

@@ -1,6 +1,6 @@
 //! What can go wrong with the ledger: one variant per decision a caller can make.
 
-/// The table did not answer, or not as it should. What was to be written may or may not have been.
+/// The table did not answer, or not as it should. The write may or may not have happened.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} failed: {problem}")]
 pub struct StoreError {
@@ -57,8 +57,7 @@ pub enum LedgerError {
         /// What was to be done.
         what: &'static str,
     },
-    /// The store did not answer, or not as it should. What was to be written may or may not have
-    /// been.
+    /// The store did not answer, or not as it should. The write may or may not have happened.
     #[error("the ledger's table does not answer")]
     Unavailable(#[source] StoreError),
     /// An item does not have the form that this version of Mayfly writes.

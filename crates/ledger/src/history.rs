@@ -95,8 +95,8 @@ pub struct Closed {
 }
 
 impl<S: History> Ledger<S> {
-    /// Jobs and runners that closed within a time range. Reads at most `most` records. Those whose time is up are left out, though DynamoDB may not have
-    /// deleted them yet.
+    /// Jobs and runners that closed within a time range. Reads at most `most` records. Expired
+    /// records are left out, even if DynamoDB has not deleted them yet.
     ///
     /// # Errors
     ///

@@ -15,12 +15,12 @@ use crate::transaction::Transaction;
 use crate::version::Versioned;
 
 impl<S: Store> Ledger<S> {
-    /// Writes down what a delivery says. Answers what its sender is told and what has changed: one
-    /// read, one transaction.
+    /// Writes down what a delivery says. Returns webhook's answer and what has changed: one read,
+    /// one transaction.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]: nothing was written, or it is unknown; the delivery must be sent again.
+    /// [`LedgerError`]: nothing was written, or the result is unknown; GitHub must deliver again.
     pub async fn apply_delivery(
         &self,
         event: &JobEvent,

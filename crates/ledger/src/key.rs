@@ -81,10 +81,10 @@ pub fn runner_record(runner: &RunnerId) -> Key {
     key(format!("runner#{runner}"), "record")
 }
 
-/// Partition of the pools in force.
+/// Partition of the active pools.
 pub const POOLS: &str = "pools";
 
-/// A pool in force, or one that still drains.
+/// An active pool, or one that still drains.
 #[must_use]
 pub fn pool_entry(name: &PoolName) -> Key {
     key(POOLS, name.as_str())
@@ -123,7 +123,7 @@ pub fn cursor(list: &str) -> Key {
     key("sweeper", format!("cursor#{list}"))
 }
 
-/// What is left of an event that no one has to ask GitHub for any more.
+/// The mark of a settled event: GitHub is not asked for it again.
 #[must_use]
 pub fn delivery(guid: &DeliveryGuid) -> Key {
     key("sweeper", format!("delivery#{guid}"))

@@ -64,7 +64,7 @@ impl<S: Store> Ledger<S> {
         item.map(|item| Versioned::read(&key, item)).transpose()
     }
 
-    /// One item, or what stands for it while there is none.
+    /// One item, or its default if it does not exist.
     pub(crate) async fn read_or_default<T: DeserializeOwned + Default>(
         &self,
         key: Key,

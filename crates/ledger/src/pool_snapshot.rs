@@ -39,7 +39,7 @@ pub struct LastCommit {
     pub given: Option<RunnerId>,
 }
 
-/// A pool in force, or one that still drains.
+/// An active pool, or one that still drains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolEntry {
     /// Its name.
@@ -93,9 +93,9 @@ impl PoolSnapshot {
 
 impl<S: Store> Ledger<S> {
     /// Reads a pool for planning. The version first, then the runners (with those that the last
-    /// commit launched, shown by the query or not), then the health, the jobs last, those whose
-    /// holder is not shown once more: whatever part of a transaction under way is seen, it makes
-    /// for too few launches, never too many.
+    /// commit launched, shown by the query or not), then the health, and the jobs last; jobs whose
+    /// runner is not shown are read again. Whatever part of a transaction in progress is visible,
+    /// the result is too few launches, never too many.
     ///
     /// # Errors
     ///
@@ -271,8 +271,8 @@ impl<S: Store> Ledger<S> {
             .collect())
     }
 
-    /// Commits a plan: new rows, stop marks and the next version, if no one committed since the
-    /// look. `false`: someone did, look again.
+    /// Commits a plan: new rows, stop marks and the next version, unless another planner has
+    /// committed since the snapshot. `false`: someone did, look again.
     ///
     /// # Errors
     ///

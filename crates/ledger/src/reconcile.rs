@@ -1,4 +1,4 @@
-//! What GitHub says when it is asked, and jobs rematched: what sweeper writes of jobs.
+//! What sweeper records of jobs: GitHub's answers, and rematched jobs.
 
 use mayfly_domain::model::id::{JobId, PoolName, RunnerAddress, RunnerName};
 use mayfly_domain::model::job::{JobRecord, WaitingJob};
@@ -47,7 +47,7 @@ impl<S: Store> Ledger<S> {
         pools: &Pools,
         now: Timestamp,
     ) -> Result<Option<ReconcileReport>, LedgerError> {
-        self.with_retries(TRIES, "write down what GitHub says of a job", || async {
+        self.with_retries(TRIES, "record what GitHub says of a job", || async {
             let mut tx = Transaction::default();
             let record: Option<JobRecord> = self.read_for(&mut tx, key::job_record(job)).await?;
             let Some(record) = record else {
@@ -194,7 +194,7 @@ impl<S: Store> Ledger<S> {
         change: impl Fn(&Runner) -> Option<Changes> + Send + Sync,
         now: Timestamp,
     ) -> Result<Option<Runner>, LedgerError> {
-        self.with_retries(TRIES, "write down what GitHub says of a runner", || async {
+        self.with_retries(TRIES, "record what GitHub says of a runner", || async {
             let mut tx = Transaction::default();
             let runner: Option<Runner> = self.read_for(&mut tx, key::runner(address)).await?;
             let Some(changes) = runner.and_then(|runner| change(&runner)) else {

@@ -128,8 +128,8 @@ impl<S: Store> Ledger<S> {
         let Some(own) = runner.reserved.or(runner.intended) else {
             return Ok(None);
         };
-        // One that was refused may not be the one that is tried for its repository or target: the
-        // other jobs there tell.
+        // A refused job may not be the one that is tried for its repository or target: that depends
+        // on the other jobs there.
         let own = self
             .waiting_job(&runner.pool, own)
             .await?
@@ -142,9 +142,9 @@ impl<S: Store> Ledger<S> {
         Ok(free.pop())
     }
 
-    /// Waiting jobs that the runner may serve and that no one validly holds: the oldest, until
-    /// enough are found for a choice. Reads no runner but the holders of some jobs, and these only
-    /// if there is no other job.
+    /// Waiting jobs that the runner may serve and that no other runner has reserved: the oldest,
+    /// until there are enough candidates. Reads no runner but the holders of some jobs, and these
+    /// only if there is no other job.
     ///
     /// # Errors
     ///
@@ -220,8 +220,8 @@ impl<S: Store> Ledger<S> {
         Ok(jobs)
     }
 
-    /// Those of the repositories that GitHub gives no runners to, as it seems, and for which this
-    /// one, which is none of theirs, is not to be tried now. All that decides it is read only if some
+    /// Jobs of repositories whose runners GitHub seems to give nothing, and for which this runner,
+    /// registered for none of them, must not be tried now. All that decides it is read only if some
     /// repository is in doubt.
     async fn on_trial(
         &self,
@@ -489,12 +489,12 @@ impl<S: Store> Ledger<S> {
     ) -> Result<Option<Versioned<Runner>>, LedgerError> {
         let job = reservation.job.id;
         let pool = &reservation.runner.pool;
-        self.with_retries(TRIES, "write down a refusal", || async {
+        self.with_retries(TRIES, "record a refusal", || async {
             let mut tx = Transaction::default();
             let waiting = self.read_for(&mut tx, key::waiting(pool, job)).await?;
             let record = self.read_for(&mut tx, key::job_record(job)).await?;
             let (Some(waiting), Some(record)) = (waiting, record) else {
-                // It waits no longer: no one needs the message.
+                // It waits no longer, so the message is of no use.
                 return Ok(Attempt::Done(()));
             };
             let changes = refused_for_good(&waiting, &record, refused, now);
@@ -569,7 +569,7 @@ impl<S: Store> Ledger<S> {
     }
 }
 
-/// Jobs that no one else has in reserve, and those that someone has.
+/// Jobs that no other runner has reserved, and those that another one has.
 fn divided<J: Deref<Target = WaitingJob>>(runner: &Runner, jobs: Vec<J>) -> (Vec<J>, Vec<J>) {
     jobs.into_iter().partition(|job| {
         job.runner

@@ -1,4 +1,4 @@
-//! Repositories that jobs came from lately: where sweeper looks for jobs that GitHub never told of.
+//! Repositories of recent jobs: sweeper looks there for jobs whose delivery never arrived.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub const SEEN_TO: Duration = Duration::from_secs(24 * 60 * 60);
 /// A repository that jobs came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenRepository {
-    /// The repository, as its newest job told of it.
+    /// The repository, as its newest job names it.
     pub repository: Repository,
     /// That job: what an older one says late of the repository's name and installation is past.
     #[serde(default = "no_job")]
@@ -70,7 +70,7 @@ const fn no_job() -> JobId {
     JobId(0)
 }
 
-/// A delivery about a job of a repository, reduced to what it tells of the repository.
+/// A delivery about a job of a repository, reduced to what it says about the repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositorySeen {
     /// The repository.
@@ -98,7 +98,7 @@ impl SeenRepository {
     /// The repository after a delivery about one of its jobs; none if that is no news.
     fn after(known: Option<&Self>, seen: &RepositorySeen) -> Option<Self> {
         let now = seen.at;
-        // How new a delivery without a job is, no one can tell: it takes back nothing.
+        // The age of a delivery without a job is unknown, so it does not overwrite newer facts.
         let job = seen.job.unwrap_or(no_job());
         let Some(known) = known else {
             return Some(Self {
@@ -106,7 +106,7 @@ impl SeenRepository {
                 newest: job,
                 installation: seen.installation,
                 seen_at: now,
-                // What is at work there now was told of.
+                // Deliveries for the current jobs there have arrived.
                 checked_at: now,
                 cleared_at: now,
                 looked_at: BTreeSet::new(),
@@ -138,13 +138,14 @@ impl SeenRepository {
 }
 
 impl<S: Store> Ledger<S> {
-    /// A delivery told of a job of this repository. One read, and a write if that is news.
+    /// Records a delivery about a job of this repository. One read, and a write if anything
+    /// changed.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]: it may not be written down.
+    /// [`LedgerError`]: it may not have been recorded.
     pub async fn touch_repository(&self, seen: &RepositorySeen) -> Result<(), LedgerError> {
-        self.with_retries(TRIES, "write down that a repository has jobs", || async {
+        self.with_retries(TRIES, "record that a repository has jobs", || async {
             let mut tx = Transaction::default();
             let key = key::repository(seen.repository.id);
             let known = self.read_for(&mut tx, key.clone()).await?;
@@ -157,12 +158,12 @@ impl<S: Store> Ledger<S> {
         .await
     }
 
-    /// A delivery told of a job of this repository, whose account is not served. One write:
-    /// whatever was written of it before is replaced.
+    /// Records a delivery about a job of this repository, whose account is not served. One write,
+    /// which replaces any earlier one.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]: it may not be written down.
+    /// [`LedgerError`]: it may not have been recorded.
     pub async fn unserved(&self, seen: &RepositorySeen) -> Result<(), LedgerError> {
         let (repository, installation) = (seen.repository.clone(), seen.installation);
         let key = key::unserved_repository(repository.owner_login(), repository.id);
@@ -205,7 +206,7 @@ impl<S: Store> Ledger<S> {
         left: &Versioned<UnservedRepository>,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        self.with_retries(TRIES, "write down that a repository is served", || async {
+        self.with_retries(TRIES, "record that a repository is served", || async {
             let mut tx = Transaction::default();
             let key = key::repository(left.repository.id);
             let known = self.read_for(&mut tx, key.clone()).await?;

@@ -22,8 +22,7 @@ use crate::store::Store;
 use crate::transaction::Transaction;
 use crate::version::Versioned;
 
-/// How long anyone who applies a pools file keeps others from doing so, should no one hear of him
-/// again.
+/// How long an apply of a pools file blocks others if it never ends.
 const APPLY_LOCK: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Someone applies a pools file.
@@ -33,14 +32,14 @@ pub struct ApplyLock {
     pub by: String,
     /// Since when.
     pub at: Timestamp,
-    /// Until when no one else may, if he does not end it before.
+    /// Until when others are blocked, unless the apply ends before.
     pub until: Timestamp,
     /// The version that was applied last, by this one or before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// What `mayfly apply` wrote last, and behind it what those may have written of whom it is not
-    /// known how they ended: the newest last. A parameter that holds anything else was changed by
-    /// other means. Empty in items of versions that did not keep it.
+    /// The last file that `mayfly apply` wrote, then those of applies whose result is unknown, the
+    /// newest last. A parameter that holds anything else was changed by other means. Empty in items
+    /// of versions that did not keep it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileHash>,
 }
@@ -72,7 +71,7 @@ impl FileHash {
 /// How applying a pools file ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApplyEnd {
-    /// The file is in force, as this version.
+    /// The file is active, as this version.
     Applied(u64),
     /// The file was surely not written.
     NotWritten,
@@ -99,7 +98,7 @@ impl ApplyLock {
 pub struct AppliedVersion {
     /// The version that `mayfly apply` wrote last; none before the first.
     pub version: Option<u64>,
-    /// Another one is being applied, or it is not known what came of it.
+    /// Another apply is running, or its result is unknown.
     pub under_way: bool,
 }
 
@@ -114,7 +113,7 @@ impl<S: Store> Ledger<S> {
         address: &RunnerAddress,
         request: &StopRequest,
     ) -> Result<Option<StopOutcome>, LedgerError> {
-        self.with_retries(TRIES, "write down that a runner is to end", || async {
+        self.with_retries(TRIES, "record that a runner is to end", || async {
             let Some(runner) = self.runner(address).await? else {
                 return Ok(Attempt::Done(None));
             };
@@ -227,7 +226,7 @@ impl<S: Store> Ledger<S> {
     }
 
     /// It ended like this. The item stays, so that its number is never used twice, and with it what
-    /// proves who wrote the file in force.
+    /// proves who wrote the active file.
     ///
     /// # Errors
     ///
@@ -252,7 +251,7 @@ impl<S: Store> Ledger<S> {
         self.put(applying.with_value(over)).await.map(drop)
     }
 
-    /// The last one who applied a pools file, under way or over; none if no one ever did. One read.
+    /// The last apply of a pools file, running or over; none if there was none. One read.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Jobs that GitHub was asked to run again, because AWS took back what they ran on.
+//! Jobs that GitHub was asked to run again, because AWS reclaimed what they ran on.
 
 use mayfly_domain::model::id::{JobId, RunId, RunnerAddress};
 use mayfly_domain::model::job::{JobRecord, JobState};
@@ -37,7 +37,7 @@ impl<S: Store> Ledger<S> {
         job: JobId,
         now: Timestamp,
     ) -> Result<bool, LedgerError> {
-        self.with_retries(TRIES, "write down that a job is run again", || async {
+        self.with_retries(TRIES, "record that a job is run again", || async {
             let before: Versioned<Rerun> = self.read_or_default(key::rerun(run)).await?;
             let Some(after) = before.with(job, now) else {
                 return Ok(Attempt::Done(false));
@@ -66,10 +66,9 @@ impl<S: Store> Ledger<S> {
         }
     }
 
-    /// What is written of a job, and that GitHub may be asked to run it again: it failed on a
-    /// runner that AWS had taken back, and nothing told before that runner was closed that it had
-    /// this job of its run. `named`: the runner that GitHub says had it, if no open row is that
-    /// runner's.
+    /// Records that GitHub may be asked to run a job again. It failed on a runner that AWS
+    /// interrupted, and until that runner was closed, nothing showed that it had this job. `named`:
+    /// the runner that GitHub says had it, if no open row is that runner's.
     pub(crate) async fn leaving_rerun(
         &self,
         mut changes: Changes,

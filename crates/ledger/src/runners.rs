@@ -58,7 +58,7 @@ pub struct TaskUpdate {
     /// another ARN.
     pub stop: Option<Reason>,
     /// The row that closed shows that a person must act, and it is the first to show it: why, and
-    /// what to do. Anyone who is told says so at level `ERROR`.
+    /// what to do. The caller logs it at level `ERROR`.
     pub must_act: Option<String>,
 }
 
@@ -120,8 +120,8 @@ impl<S: Store> Ledger<S> {
     }
 
     /// Closes a runner of which ECS, asked about `asked`, knows no task. `None`: its row is another
-    /// one than that by now. It was sent again, or its task has become known: what ECS said speaks of
-    /// the time before.
+    /// one than that by now. It was sent again, or its task has become known: ECS's answer is from
+    /// before that.
     ///
     /// # Errors
     ///
@@ -164,8 +164,8 @@ impl<S: Store> Ledger<S> {
         let stopped = task.status == TaskStatus::Stopped;
         self.with_retries(TRIES, "record news of a task", || async {
             let Some(runner) = self.runner(&task.address).await? else {
-                // One that may have a registration is left to sweeper, which asks GitHub first; so
-                // is one that no one knows, while it is young.
+                // A task that may have a registration is left to sweeper, which asks GitHub first;
+                // so is an unknown task while it is young.
                 let record = if stopped {
                     None
                 } else {
@@ -287,7 +287,7 @@ impl<S: Store> Ledger<S> {
         };
         let waiting: Option<WaitingJob> =
             self.read_for(tx, key::waiting(&runner.pool, job)).await?;
-        // Another runner may hold it by now; then it is that one's affair.
+        // Another runner may have reserved it since; then this one leaves it alone.
         let waiting = waiting.filter(|waiting| waiting.runner.as_ref() == Some(&runner.id));
         let record = if waiting.is_some() {
             self.read_for(tx, key::job_record(job)).await?

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::transaction::Transaction;
 use crate::version::Versioned;
 
-/// Who sweeps, and until when no one else does.
+/// Which sweep holds the lease, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Lease {
     owner: String,
@@ -40,9 +40,9 @@ impl<S: Store> Ledger<S> {
         Ok(self.commit(tx, ()).await?.is_done())
     }
 
-    /// Gives the lease back, so that the next sweep need not wait for it to run out. It stays as one
-    /// that has run out: were it removed, one that is taken in the same millisecond of a faster clock
-    /// could have its number, and a sweep that was slow to give it back would take that one away.
+    /// Gives the lease back, so that the next sweep need not wait for it to run out. It stays as an
+    /// expired one. If it were removed, a lease taken in the same millisecond of a faster clock
+    /// could have its version, and a slow sweep would then release that one.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! One change: what it has read, and what it writes.
+//! One transaction: what it has read, and what it writes.
 //!
 //! Only a transaction says under which condition something is written, and it takes that from what
 //! was read under the same key. So who changes something need not think of it, and who forgets to
@@ -79,8 +79,8 @@ impl Transaction {
         self.put(key, after.into_inner())
     }
 
-    /// Writes a value under a key whose items come and go: the first version of each is greater
-    /// than any that an earlier one can have had, so that who has read that one cannot take this
+    /// Writes a value under a key whose items come and go. The first version of each is greater
+    /// than any version of an earlier one, so a reader of the earlier item cannot mistake this one
     /// for it. Over what was read; where nothing was read, over whatever there is.
     pub(crate) fn put_next<T: Serialize>(
         &mut self,
@@ -107,7 +107,7 @@ impl Transaction {
         self.put_next(key, after.into_inner(), first)
     }
 
-    /// Writes a value that no one changes: it has no version, and replaces an earlier one.
+    /// Writes a value that never changes: it has no version, and replaces an earlier one.
     pub(crate) fn replace(&mut self, key: Key, value: &impl Serialize) -> Result<(), LedgerError> {
         self.write(key, (value, None), Expect::Any).map(drop)
     }

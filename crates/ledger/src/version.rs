@@ -38,7 +38,7 @@ impl<T> Versioned<T> {
         Ok(Self::new(key.clone(), version, value))
     }
 
-    /// What stands for an item that there is not.
+    /// The default for an item that does not exist.
     pub(crate) fn absent(key: Key, value: T) -> Self {
         Self::new(key, ABSENT, value)
     }

@@ -1,4 +1,4 @@
-//! A pools file in force that `mayfly apply` did not write, in words.
+//! A active pools file that `mayfly apply` did not write, in words.
 
 use serde::Serialize;
 

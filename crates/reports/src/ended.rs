@@ -1,5 +1,5 @@
 //! What ended within some time, read a day at a time and reduced to what reports are made of: the
-//! records of a month are hundreds of megabytes, and what is told of each is a line.
+//! records of a month are hundreds of megabytes, and each adds one line to a report.
 
 use std::collections::HashMap;
 use std::time::Duration;

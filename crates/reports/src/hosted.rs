@@ -1,4 +1,4 @@
-//! What a job would have cost on GitHub's hosted runner of like size.
+//! What a job would have cost on a GitHub-hosted runner of similar size.
 
 use std::time::Duration;
 

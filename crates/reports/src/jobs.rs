@@ -171,7 +171,7 @@ pub async fn gather<S: Store + History>(
             open.pop_first();
         }
         for (job, record) in pool_status::records(ledger, open).await? {
-            // One that closed since is told by the index, or by the next look.
+            // One that closed since is in the index, or in the next reading.
             if record.state != JobState::Closed {
                 found.insert(job, line(&record, why(&all, &record, now), None, now));
             }
@@ -239,8 +239,8 @@ impl Filter {
 }
 
 /// Ids of jobs that are not over: those that wait, those that a runner of ours works on, and those
-/// that sweeper has a follow-up about, since neither leads to them. `false`: there are more
-/// follow-ups than were read.
+/// that sweeper has a follow-up about, since neither of those lists has them. `false`: there are
+/// more follow-ups than were read.
 async fn open_jobs<S: Store>(
     ledger: &Ledger<S>,
     all: &[PoolStatus],

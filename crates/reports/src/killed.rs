@@ -101,9 +101,9 @@ impl Killed {
             ),
             Self::Forced { by } => format!("its runner was stopped by {by} (mayfly stop --force)"),
             Self::Spot if runner.size.capacity == Capacity::Spot => {
-                "AWS took back the Spot capacity of its runner".to_owned()
+                "AWS reclaimed the Spot capacity of its runner".to_owned()
             }
-            Self::Spot => "AWS took back the host of its runner".to_owned(),
+            Self::Spot => "AWS reclaimed the host of its runner".to_owned(),
             Self::Failed { exit_code } => format!("its runner failed (exit code {exit_code})"),
             Self::TaskStopped => format!("its runner's task was stopped: {reason}"),
         }

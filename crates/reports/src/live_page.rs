@@ -62,7 +62,7 @@ pub fn sections(look: &Look, choice: &Markup, shown: Shown) -> Markup {
         (failures(look, shown))
         p {
             (look.ended.read) " records of ended jobs and runners were read."
-            @if look.ended.cut_at.is_some() { " More ended than one page reads: choose fewer hours." }
+            @if look.ended.cut_at.is_some() { " Too many ended for one page: choose fewer hours." }
         }
     }
 }

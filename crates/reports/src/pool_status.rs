@@ -1,4 +1,4 @@
-//! Every pool as the ledger has it now: in force, or gone and draining.
+//! Every pool as the ledger has it now: active, or gone and draining.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,8 +46,8 @@ pub async fn read<S: Store>(
     looks.buffered(AT_ONCE).try_collect().await
 }
 
-/// The pools of the ledger, and those that the pools file has and no one has planned yet; with
-/// each, whether it is gone from the file.
+/// The pools of the ledger, and those of the pools file that have not been planned yet; with each,
+/// whether it is gone from the file.
 ///
 /// # Errors
 ///

@@ -36,7 +36,7 @@ fn cards(report: &Report) -> Markup {
     html! {
         div.cards {
             (card(&report.jobs.to_string(), "jobs ended"))
-            (card(&failed.to_string(), "of them not well"))
+            (card(&failed.to_string(), "of them unsuccessful"))
             @if report.wait.count > 0 {
                 (card(&span(report.wait.p50_seconds), "wait, half of the jobs"))
                 (card(&span(report.wait.p95_seconds), "wait, 95 of 100 jobs"))
@@ -137,7 +137,7 @@ fn bar(number: usize, days: usize, most: usize, day: &DayLine) -> Markup {
     let (all, failed) = (height(day.jobs), height(day.failed));
     html! {
         g {
-            title { (format!("{}: {} jobs, {} not well", day.day, day.jobs, day.failed)) }
+            title { (format!("{}: {} jobs, {} unsuccessful", day.day, day.jobs, day.failed)) }
             rect x=(format!("{left:.1}")) y=(format!("{:.1}", 130.0 - all)) width=(format!("{width:.1}")) height=(format!("{:.1}", all - failed)) fill="var(--good)" {}
             rect x=(format!("{left:.1}")) y=(format!("{:.1}", 130.0 - failed)) width=(format!("{width:.1}")) height=(format!("{failed:.1}")) fill="var(--bad)" {}
         }
@@ -193,11 +193,11 @@ fn costs(report: &Report) -> Markup {
         }
         p { "Hosted: jobs of private repositories at GitHub's prices of " (cost.hosted_as_of) "; included minutes are not counted." }
         @if cost.total.runners_without_cost > 0 {
-            p.bad { "Runners that are in no sum, because their price is not known: " (cost.total.runners_without_cost) }
+            p.bad { "Runners left out of the sums, because their price is not known: " (cost.total.runners_without_cost) }
             @for why in &cost.no_cost { p { (plain(why)) } }
         }
         @if let Some(cut) = cost.cut_at {
-            p.bad { "More ended than one report reads: nothing after " (cut) " is in it. Pass a shorter --since." }
+            p.bad { "Too many ended for one report: nothing after " (cut) " is included. Pass a shorter --since." }
         }
     }
 }

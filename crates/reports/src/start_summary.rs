@@ -28,7 +28,7 @@ pub struct StartSummary {
     pub kind: Option<FailureKind>,
     /// The newest failure, in words.
     pub reason: Option<String>,
-    /// What mends it.
+    /// What to do about it.
     pub help: Option<String>,
 }
 

@@ -24,19 +24,19 @@ use crate::text::match_command;
 use crate::time_format::Rfc3339;
 use crate::wait_reason::{WaitReason, wait_reason};
 
-/// Waiting jobs that are told one by one: the oldest.
+/// The most waiting jobs that are shown one by one: the oldest.
 const TOLD: usize = 10;
 
-/// Jobs that no pool takes that are told one by one: the oldest.
+/// The most jobs without a pool that are shown one by one: the oldest.
 const UNPLACED: usize = 5;
 
 /// Most records that are read to find jobs that nothing leads to but sweeper's list.
 const MOST_UNSERVED: usize = 500;
 
-/// Failures that are told one by one: the newest.
+/// The most failures that are shown one by one: the newest.
 const FAILURES: usize = 5;
 
-/// Failures are told for this long.
+/// Failures are shown for this long.
 const LATELY: Duration = Duration::from_secs(60 * 60);
 
 /// Most closed records that are read for it.
@@ -164,7 +164,7 @@ pub struct SweeperHealth {
 pub struct StatusReport {
     /// When it was read.
     pub at: Rfc3339,
-    /// The version of the pools file in force.
+    /// The version of the active pools file.
     pub pools_version: Option<u64>,
     /// The pools file was changed by other means than `mayfly apply`.
     pub drift: Option<Drift>,

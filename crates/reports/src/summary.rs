@@ -117,7 +117,7 @@ pub struct Report {
     pub cost: CostReport,
 }
 
-/// Most reasons of failures that are told: each may have words of its own.
+/// The most reasons of failures that are shown: each may have its own text.
 const MOST_FAILURES: usize = 20;
 
 /// Asks the ledger.

@@ -164,7 +164,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .and_then(Duration::try_from)
         .ok()
         .filter(|duration| *duration >= Duration::from_secs(1))
-        .ok_or_else(|| "write a duration, as 90s, 30m, 2h, 7d or 1h30m".to_owned())
+        .ok_or_else(|| "pass a duration, such as 90s, 30m, 2h, 7d or 1h30m".to_owned())
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ pub fn wait_reason(
             now_of.pool.name
         );
         return WaitReason::new(WaitKind::Pool, why)
-            .helped("that takes up to a minute; mayfly pools shows the pools in force");
+            .helped("that takes up to a minute; mayfly pools shows the active pools");
     }
     if let Some((_, hold)) = now_of.plan.holds.iter().find(|(job, _)| *job == row.id) {
         return hold_reason(now_of, row, record, *hold);
@@ -228,7 +228,7 @@ fn hold_reason(
         HoldReason::RepositoryMax(_) => {
             waits(WaitKind::RepositoryMax).helped("wait for another job of its repository to end, or raise max_per_repository")
         }
-        HoldReason::GithubLimit(until) => waits(WaitKind::GithubLimit).until(until).helped("it continues then; you need not do anything"),
+        HoldReason::GithubLimit(until) => waits(WaitKind::GithubLimit).until(until).helped("it then continues by itself"),
         HoldReason::FailedStarts(at) => waits(WaitKind::FailedStarts).until(at).helped(health.advice()),
         HoldReason::Unverified(_) => {
             let waits = waits(WaitKind::Trial);
@@ -236,7 +236,7 @@ fn hold_reason(
         }
         HoldReason::NotAssigned(at) => waits(WaitKind::NotAssigned).until(at).helped(assignment::ADVICE),
         HoldReason::Refused(at) => waits(WaitKind::Refused).until(at).helped(
-            "mayfly explain of the job that is tried says why: is the App still installed on the repository, and with its permissions? Is it archived, or gone?",
+            "mayfly explain of the job that is tried shows why: is the App still installed on the repository, with its permissions? Is the repository archived or deleted?",
         ),
         HoldReason::NoAnswer => waits(WaitKind::Ecs)
             .helped("ECS is asked again within a minute; if this lasts, check its status in this region (health.aws.amazon.com)"),
@@ -270,7 +270,7 @@ fn own_wait(row: &WaitingJob, record: Option<&JobRecord>) -> WaitReason {
                 "Mayfly asks GitHub whether it still waits before it starts a runner".to_owned()
             }),
         )
-        .helped("that takes a minute, and GitHub's answers lag two minutes behind");
+        .helped("that takes a minute; GitHub's answers lag by two minutes");
     }
     let waits = WaitReason::new(
         WaitKind::OwnTry,

@@ -1,7 +1,7 @@
 //! observer: writes down what ECS says of tasks, and wakes the pool when a runner is gone.
 //!
-//! Events may be lost, repeated and shuffled. What is recorded is ordered by the task's version,
-//! and sweeper asks ECS about what stays open for too long.
+//! Events may be lost, repeated and shuffled. Records are ordered by the task's version, and
+//! sweeper asks ECS about tasks that stay open for too long.
 
 mod event;
 mod ports;

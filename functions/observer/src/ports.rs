@@ -7,7 +7,8 @@ use mayfly_ledger::{Ledger, LedgerError, Store};
 
 /// Keeps what is known of tasks.
 pub trait Records: Send + Sync {
-    /// Writes down what ECS says of a task. What is not newer than what is known changes nothing.
+    /// Writes down what ECS says of a task. An event that is not newer than the record changes
+    /// nothing.
     ///
     /// # Errors
     /// [`LedgerError`]: nothing or everything may have been written; the same call again is right

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_356_000_000);
 
-/// A ledger, an ECS and a queue that answer as they are told and keep what they were asked.
+/// A ledger, an ECS and a queue that give prepared answers and record their calls.
 #[derive(Default)]
 struct World {
     news: TaskUpdate,

@@ -70,7 +70,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         match decision.admission {
             Admission::Admitted => {
                 info!(runner.id = %runner.id, run.id = request.run_id, repository = request.repository, "admitted");
-                // A delivery may have told of the job first.
+                // A delivery about the job may have arrived first.
                 if self.proves_its_definition(&runner) || (decision.is_new && !own) {
                     self.wake(&runner).await;
                 }

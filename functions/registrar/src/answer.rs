@@ -125,7 +125,7 @@ impl Answer {
         Self::new(200, &json!({ "admitted": true }))
     }
 
-    /// 403: the job may not run; the hook ends the container.
+    /// 403: the job is not allowed to run; the hook ends the container.
     pub(crate) fn not_admitted(why: &str) -> Self {
         Self::new(403, &json!({ "admitted": false, "reason": why }))
     }

@@ -1,7 +1,7 @@
 //! registrar: gives each runner its registration, once, decides on admission, and writes down what
 //! a container says that it used.
 //!
-//! Who calls is what API Gateway verified, never what the caller says of itself.
+//! The caller is the one that API Gateway verified, never the one that the request names.
 
 mod admissions;
 mod answer;
@@ -75,7 +75,7 @@ const BUSY_RETRY: Duration = Duration::from_secs(1);
 /// How long a runner waits when the ledger, SSM or GitHub fails.
 const FAILURE_RETRY: Duration = Duration::from_secs(10);
 
-/// True if another try may not meet it. Of a failure that is not known the worst is thought.
+/// True if a retry may succeed. Of a failure that is not known the worst is thought.
 fn passes(problem: &anyhow::Error) -> bool {
     match (
         problem.downcast_ref::<LedgerError>(),
@@ -144,7 +144,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         }
     }
 
-    /// A failure that another try may not meet.
+    /// A failure after which a retry may succeed.
     fn failed(&self, problem: &anyhow::Error) -> Answer {
         if let Some(LedgerError::Busy { .. }) = problem.downcast_ref() {
             warn!(
@@ -212,7 +212,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         let described = match self.deps.ecs.describe(std::slice::from_ref(&arn)).await {
             Ok(described) => described,
             Err(problem) => {
-                warn!(task.arn = %arn, error = %problem, "ECS does not say whose task asks: told it to ask again");
+                warn!(task.arn = %arn, error = %problem, "ECS does not say which runner the task belongs to: told it to ask again");
                 return Ok(None);
             }
         };
@@ -223,7 +223,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         if !described.iter().any(alive_and_its) {
             return Ok(None);
         }
-        // A stop mark is told to the runner when its turn is decided.
+        // The runner learns of a stop mark when its turn is decided.
         self.ledger
             .launched(&runner.address(), &arn, self.now())
             .await?;

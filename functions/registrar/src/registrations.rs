@@ -27,7 +27,7 @@ use tracing::{error, info, warn};
 use crate::answer::Answer;
 use crate::{BUSY_RETRY, FAILURE_RETRY, GitHub, Registrar};
 
-/// Most jobs that GitHub may refuse for good in one request before the runner is told to come
+/// The most jobs that GitHub may refuse for good in one request before the runner is told to ask
 /// again.
 const MOST_REFUSALS: u32 = 3;
 
@@ -75,7 +75,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     }
 
     /// Tries the jobs that fit, until one is registered for, or none is left, or the time is up.
-    /// The runner's own job first; the others only if that one is not to be had, or its
+    /// The runner's own job first; the others only if that one is not available, or its
     /// installation has to wait.
     async fn serve(
         &self,
@@ -128,9 +128,9 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         })
     }
 
-    /// Jobs besides the runner's own. Once GitHub tells an installation to wait, each of its
-    /// runners comes here again and again, and most often all that waits is of that installation:
-    /// what one of them has found out holds for the others for a moment.
+    /// Jobs besides the runner's own. Once GitHub rate-limits an installation, each of its runners
+    /// asks again and again, and usually all waiting jobs are of that installation: one runner's
+    /// result holds for the others for a moment.
     async fn others(
         &self,
         runner: &Runner,
@@ -214,8 +214,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         Ok(None)
     }
 
-    /// Asks GitHub for a registration, and writes down what comes of it before anyone else hears of
-    /// it.
+    /// Asks GitHub for a registration, and records the result before the runner gets it.
     async fn register(&self, reservation: Reservation, by: Instant) -> anyhow::Result<Next> {
         let github = &self.deps.github;
         let runner = &reservation.runner;
@@ -296,7 +295,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 call,
             } => {
                 let installation = reservation.job.installation;
-                warn!(installation.id = %installation, call = %call, error = %message, "GitHub tells the installation to wait");
+                warn!(installation.id = %installation, call = %call, error = %message, "GitHub rate-limits the installation");
                 self.ledger.limited(installation, until).await?;
                 self.ledger.unregistered(runner, &message, now).await?;
                 Ok(Next::Answer(told_to_wait(runner, until.since(now), now)))

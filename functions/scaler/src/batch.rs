@@ -88,7 +88,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             .zip(looked)
             .is_some_and(|(sent, (looked, _))| sent.plus(timeouts::WAKE_SEEN) < looked);
         if seen {
-            info!(pool.name = %pool, "wake skipped: the pool was looked at since it was sent");
+            info!(pool.name = %pool, "skipped a wake: the pool was planned after the wake was sent");
         }
         seen
     }
@@ -106,9 +106,9 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         }
     }
 
-    /// Waits until the pool may be looked at again. A look reads every row of the pool, and in a
-    /// burst wakes never end; with a millisecond between looks for each row, looks read as much of
-    /// the pool's partition in a second, however large the pool is.
+    /// Waits until the pool may be looked at again. Each run reads every row of the pool, and in a
+    /// burst wakes never end. With a pause of a millisecond for each row, the rows read in a second
+    /// stay the same, however large the pool is.
     pub(crate) async fn wait_between_snapshots(&self, pool: &PoolName) {
         let Some((began, rows)) = self.last_snapshot(pool) else {
             return;

@@ -1,4 +1,4 @@
-//! Why no runner is started for a job: written down for anyone who asks why it waits.
+//! Records why no runner is started for a job, for `mayfly explain` and `status`.
 
 use std::collections::BTreeMap;
 
@@ -52,20 +52,20 @@ pub(crate) fn changed(pool: &PoolName, look: &PoolSnapshot, plan: &Plan) -> Vec<
 }
 
 impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
-    /// Writes reasons down, after everything else. No one is woken by that, and one that is not
-    /// written is written by the next look.
+    /// Writes reasons down, after everything else. That wakes no pool, and the next run records
+    /// what this one could not.
     pub(crate) async fn explain(&self, reasons: Vec<Reason>, deadline: Timestamp) {
         let until = Instant::now() + deadline.since(self.now());
         let writing = futures::stream::iter(reasons).for_each_concurrent(AT_ONCE, |reason| async move {
             if let Err(problem) = self.ledger.record_hold(&reason.row, reason.hold).await {
-                debug!(job.id = %reason.row.id, error = %problem, "could not record why the job waits: the next look does it");
+                debug!(job.id = %reason.row.id, error = %problem, "could not record why the job waits: the next run records it");
             }
         });
         let _ = tokio::time::timeout_at(until, writing).await;
     }
 
-    /// There is no task definition to launch a size from: why, in the pool's health, so that it is
-    /// tried now and then only.
+    /// There is no task definition to launch a size from: records why in the pool's health, so that
+    /// it is tried only from time to time.
     pub(crate) async fn no_definition(
         &self,
         pool: &Pool,
@@ -110,7 +110,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                 )
             }
             Err(problem) => {
-                warn!(pool.name = %pool.name, error = %problem, "could not record that ECS refuses a task definition: the next look asks again");
+                warn!(pool.name = %pool.name, error = %problem, "could not record that ECS refuses a task definition: the next run asks again");
                 HoldReason::NoAnswer
             }
         }

@@ -88,9 +88,9 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     }
 
     /// Rows that an earlier run left unanswered, to be sent again: each is taken up by a write that
-    /// only one run can make. One that cannot be taken up is left to a later run, and so are those
-    /// that are left after a third of the time until `until`: what is taken up and not sent would
-    /// wait again for as long as it has.
+    /// only one run can make. A launch that cannot be claimed is left to a later run, and so are
+    /// those that remain after a third of the time until `until`: a launch that is claimed but not
+    /// sent would wait for as long again.
     async fn taken_up(&self, unanswered: &[Runner], until: Instant) -> Vec<Runner> {
         let until = takes_up_until(Instant::now(), until);
         let takes: Vec<_> = unanswered
@@ -180,7 +180,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             .ledger
             .launched(address, arn, self.now())
             .await
-            .context("write down a task's ARN")?;
+            .context("record a task's ARN")?;
         if let Some(why) = unwanted {
             self.stop(arn, &why).await;
         }
@@ -193,12 +193,12 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         self.ledger
             .change_runner(&runner.address(), mark)
             .await
-            .context("write down what came of a launch")
+            .context("record what came of a launch")
             .map(drop)
     }
 
-    /// No task came of any send under this token, neither of this run (within which the fleet keeps
-    /// the doubt) nor of an earlier one, whose calls are long over. Answers the row without doubt,
+    /// No send under this token made a task, neither one of this run (within which `ecs` keeps the
+    /// doubt) nor one of an earlier run, whose calls are long over. Answers the row without doubt,
     /// if it is still the one that was sent for.
     async fn settled(&self, runner: &Runner) -> anyhow::Result<Option<Runner>> {
         let settle = |row: &Runner| row.without_doubt(runner);
@@ -206,7 +206,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             .ledger
             .change_runner(&runner.address(), settle)
             .await
-            .context("write down that no task came of a launch")?;
+            .context("record that no task came of a launch")?;
         Ok(if let Changed::Yes(row) = changed {
             Some(row.into_inner())
         } else {
@@ -289,7 +289,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                 .ledger
                 .change_runner(&runner.address(), next)
                 .await
-                .context("write down the next try")?
+                .context("record the next try")?
             {
                 Changed::Yes(after) => Some(after.into_inner()),
                 Changed::No(_) | Changed::Closed => None,
@@ -297,8 +297,8 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         )
     }
 
-    /// Stops the tasks of marked runners: at once, and again now and then until the row is gone.
-    /// One without an ARN has nothing to stop yet.
+    /// Stops the tasks of marked runners: at once, and again from time to time until the row is
+    /// gone. One without an ARN has nothing to stop yet.
     async fn stop_marked(&self, marked: &[Runner], deadline: Timestamp) {
         let until = Instant::now()
             + deadline
@@ -308,8 +308,8 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         let stops = marked.iter().filter_map(|runner| {
             let (arn, stop) = (runner.arn.as_ref()?, runner.stop.as_ref()?);
             let age = now.since(stop.at);
-            // No one has stopped the task of one that a person marked: its wake, and so this look,
-            // may come a while after the mark.
+            // The task of a runner that a person marked still runs: its wake, and so this run, may
+            // come a while after the mark.
             let asked = stop.kind == StopKind::UserRequest;
             (asked || age < timeouts::PLAN_FRESH || age > STOP_AGAIN_AFTER).then_some((arn, stop))
         });
@@ -322,7 +322,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     /// A stop that fails is repeated at the next look.
     async fn stop(&self, arn: &TaskArn, why: &Reason) {
         if let Err(problem) = self.deps.ecs.stop(arn, &why.to_string()).await {
-            warn!(task.arn = %arn, error = %problem, "could not stop a task: the next look tries again");
+            warn!(task.arn = %arn, error = %problem, "could not stop a task: the next run tries again");
         }
     }
 }

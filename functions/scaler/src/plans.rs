@@ -186,7 +186,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                 ..self.to_send(&snapshot, launched, marked, more)
             });
         }
-        bail!("others committed first, or the look took too long, {TRIES} times")
+        bail!("others committed first, or reading took too long, {TRIES} times")
     }
 
     /// One line for a look at a pool, with what it shows in numbers.
@@ -228,7 +228,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         );
     }
 
-    /// How much is sent to CloudWatch. A pools file that cannot be read is told of elsewhere.
+    /// How much is sent to CloudWatch. A pools file that cannot be read is reported elsewhere.
     async fn metrics_level(&self) -> MetricsLevel {
         let pools = self.settings.pools().await;
         pools.map(|pools| pools.metrics).unwrap_or_default()

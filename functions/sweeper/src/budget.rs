@@ -54,8 +54,8 @@ const SAVED_A_MINUTE: u32 = 15;
 /// limits for the REST API", secondary limits). The limit on content-generating requests there (80
 /// a minute, 500 an hour) is about others: GitHub's OpenAPI description marks the operations that
 /// create content too quickly (`x-github.triggersNotification`), 21 of them, and
-/// `apps/redeliver-webhook-delivery` is none. Should GitHub see that differently, it says so, and
-/// nothing is asked about deliveries for as long as it says.
+/// `apps/redeliver-webhook-delivery` is none. If GitHub disagrees, it says so, and deliveries are
+/// not read for as long as it says.
 const REDELIVERIES: u32 = 150;
 
 /// Most redeliveries that may be saved up, and how many more there are each minute. With ten pages
@@ -188,8 +188,8 @@ pub(crate) struct Budget {
     redeliveries: Mutex<Redeliveries>,
 }
 
-/// How many events GitHub may be asked for; none as long as no one has looked whether the App may
-/// ask at all.
+/// How many events may be requested from GitHub; none until it is known whether the App may ask at
+/// all.
 #[derive(Clone, Copy, Default)]
 struct Redeliveries {
     left: u32,

@@ -1,5 +1,5 @@
-//! What GitHub could not deliver: the list of deliveries read on from where the last sweep stopped,
-//! and what failed asked for again.
+//! Recovers deliveries that failed: reads GitHub's list of deliveries from where the last sweep
+//! stopped, and requests the failed ones again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,8 +24,8 @@ use crate::budget::Budget;
 use crate::sweeper::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 use crate::work_outcome::WorkOutcome;
 
-/// Pages of the list that one sweep reads at most: 1,000 attempts, some 330 jobs. A burst of more
-/// takes several sweeps, and 20,000 jobs an hour are kept up with for ever.
+/// Pages of the list that one sweep reads at most: 1,000 attempts, some 330 jobs. A larger burst
+/// takes several sweeps; 20,000 jobs an hour are sustained indefinitely.
 const PAGES: u32 = 10;
 
 /// News of a page that are written at once.
@@ -37,7 +37,7 @@ const LIST: &str = "deliveries";
 type Place = Versioned<Cursor<ListProgress<DeliveryCursor>>>;
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Reads what GitHub delivered since, and lets follow-ups ask for what failed.
+    /// Reads what GitHub has delivered since, and creates follow-ups that request what failed.
     pub(crate) async fn read_deliveries(&self, budget: &Budget) -> anyhow::Result<()> {
         let mut place: Place = self
             .ledger
@@ -47,7 +47,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if let Some(until) = place.at.not_before.filter(|until| self.now() < *until) {
             info!(
                 until = until.seconds(),
-                "GitHub told the App to wait: nothing is asked about deliveries"
+                "GitHub rate-limits the App: this sweep does not read its deliveries"
             );
             return Ok(());
         }
@@ -72,7 +72,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             };
             self.write_down(&page, &mut delivered, window)
                 .await
-                .context("write down what was not delivered")?;
+                .context("record what was not delivered")?;
             // Only now: anyone who reads on may rely on all that came before.
             let times: Vec<Timestamp> =
                 page.deliveries.iter().map(|one| one.delivered_at).collect();
@@ -99,7 +99,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .map_or(0, |passage| passage.began.seconds());
         warn!(
             began,
-            "the list of deliveries is longer than one sweep can read, the next one goes on"
+            "the list of deliveries is longer than one sweep can read: the next one continues"
         );
         Ok(())
     }
@@ -159,7 +159,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         self.ledger
             .move_cursor(&place, waiting)
             .await
-            .context("write down that GitHub told the App to wait")
+            .context("record that GitHub told the App to wait")
             .map(drop)
     }
 
@@ -191,7 +191,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             RedeliveryStep::Refused => {
                 warn!(
                     delivery.id = %failed.guid, repository.id = failed.repository.map(|id| id.0),
-                    "webhook cannot read a workflow_job {} delivery, asked for {} times: it is given up, and its job found by asking GitHub",
+                    "webhook cannot read a workflow_job {} delivery, requested {} times: gave it up, its job is found by asking GitHub",
                     in_words(failed.action), open.tries
                 );
                 self.ledger
@@ -249,8 +249,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .unwrap_or_else(|| "no repository".to_owned());
         error!(
             delivery.id = %failed.guid,
-            "GitHub could not deliver workflow_job {} of {repository}, asked for {tries} times, and {why}. What it told of is found by other \
-             means, if it still matters; is the webhook's URL right, and does it answer?",
+            "GitHub could not deliver workflow_job {} of {repository}, requested {tries} times, and {why}. If its job still matters, it is found by asking GitHub. Check that the webhook's URL is right and answers: mayfly doctor",
             in_words(failed.action)
         );
     }

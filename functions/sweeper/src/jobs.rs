@@ -76,9 +76,9 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(long)
     }
 
-    /// Asks GitHub about jobs: those that a runner was registered for in vain, and some that wait
-    /// for long, since the delivery that would have ended their wait may never have been made. Of a
-    /// run with several such jobs GitHub lists all at once.
+    /// Asks GitHub about jobs: those whose runner got no job, and some that have waited for long,
+    /// since the delivery that would have ended their wait may never have been sent. Of a run with
+    /// several such jobs GitHub lists all at once.
     pub(crate) async fn check_jobs(&self, jobs: &[WaitingJob], pools: &Pools, budget: &Budget) {
         let mut of_run: BTreeMap<(RunId, u32), u32> = BTreeMap::new();
         for job in jobs {

@@ -1,5 +1,5 @@
-//! sweeper: the safety net. Every minute, one at a time: wakes every pool, minds the limits of
-//! every runner, asks ECS and GitHub about what has been open for too long.
+//! sweeper: the safety net. Runs every minute, one sweep at a time: wakes every pool, enforces the
+//! time limits of every runner, and asks ECS and GitHub about what has been open for too long.
 //!
 //! One bad item never stops the rest; whatever a sweep does not get to, the next one does.
 

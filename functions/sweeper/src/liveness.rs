@@ -113,7 +113,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
-    /// Asks GitHub about a runner that has been at work for long, or of which no one knows on what.
+    /// Asks GitHub about a runner that has been busy for long, or whose job is unknown.
     pub(crate) async fn check_runner(
         &self,
         runner: &Runner,
@@ -231,19 +231,19 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .ledger
             .change_runner_with_follow_up(&runner.address(), change, now)
             .await
-            .context("write down the answer")?;
+            .context("record the answer")?;
         if let Some(after) =
             after.filter(|after| after.done_at.is_some() || after.reserved != runner.reserved)
         {
-            info!(runner.id = %runner.id, pool.name = %runner.pool, over = after.done_at.is_some(), "GitHub says what it works on");
+            info!(runner.id = %runner.id, pool.name = %runner.pool, over = after.done_at.is_some(), "GitHub says which job the runner works on");
             self.wake(&runner.pool).await;
         }
         Ok(())
     }
 }
 
-/// What GitHub's word on a job says of the runner that is thought to work on it; none if it is
-/// neither that this runner does, nor that the job is over.
+/// What GitHub's answer about a job means for the runner that should have it; none if the answer is
+/// neither that this runner has it, nor that the job is over.
 fn work_by_job(
     said: &GithubJob,
     runner: Option<GithubRunnerId>,

@@ -33,8 +33,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         budget.take(installation, &self.savings).unwrap_or_default()
     }
 
-    /// What a call that failed means for the rest of the sweep: an installation that GitHub told to
-    /// wait is asked nothing more, by no one.
+    /// What a failed call means for the rest of the sweep: for an installation that GitHub
+    /// rate-limits there are no further calls.
     pub(crate) async fn note_rate_limit(
         &self,
         installation: InstallationId,

@@ -1,4 +1,4 @@
-//! Orphans: tasks of ours that no open row names. They cost money, and no one else looks for them.
+//! Orphans: tasks of ours that no open row names. They cost money, and nothing else finds them.
 
 use std::collections::BTreeSet;
 
@@ -113,8 +113,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
-    /// A row whose task no pool's rows named: its pool may not be in the list of pools, and its
-    /// rows would be read by no one.
+    /// A row whose task was in no pool's rows: its pool may be missing in the list of pools, and
+    /// then its rows would never be read.
     async fn enter_pool(&self, row: &Runner) -> anyhow::Result<()> {
         let entries = self
             .ledger
@@ -124,7 +124,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if entries.iter().any(|entry| entry.name == row.pool) {
             return Ok(());
         }
-        warn!(pool.name = %row.pool, runner.id = %row.id, "a pool that has a runner was not in the list of pools; it is entered");
+        warn!(pool.name = %row.pool, runner.id = %row.id, "added a pool that has a runner to the list of pools");
         let entry = PoolEntry {
             name: row.pool.clone(),
             size: row.size,
@@ -165,7 +165,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                     .ledger
                     .note_closed(&record.id, &left, self.now())
                     .await
-                    .context("write down that it is left alone");
+                    .context("record that it is left alone");
             }
         }
         self.stop_orphan(task, why).await

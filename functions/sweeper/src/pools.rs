@@ -54,7 +54,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let now = self.now();
         if let Some(after) = entry_after(entry, is_active, now) {
             if !is_active {
-                info!(pool.name = %entry.name, "the pools file no longer has it: it launches nothing and drains");
+                info!(pool.name = %entry.name, "the pools file no longer has the pool: it launches nothing and drains");
             }
             return Ok(self.ledger.put_pool_entry(&after).await?);
         }
@@ -67,7 +67,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 && look.jobs.is_empty()
                 && self.ledger.forget_pool(&entry.name, &look.meta).await?
             {
-                info!(pool.name = %entry.name, "forgotten: it is gone and empty");
+                info!(pool.name = %entry.name, "deleted the pool's entry: the pool is gone and empty");
             }
         }
         Ok(())

@@ -21,7 +21,7 @@ use crate::budget::Budget;
 use crate::sweeper::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 use crate::work_outcome::WorkOutcome;
 
-/// What GitHub said of a job, and what the ledger has of it then.
+/// GitHub's answer about a job, and the ledger's state of it afterwards.
 pub(crate) struct Reconciled {
     pub(crate) said: GithubJob,
     pub(crate) told: ReconcileReport,
@@ -64,7 +64,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         self.reconcile(&record, said, pools).await.map(drop)
     }
 
-    /// Writes down what GitHub said of a job, and what follows.
+    /// Records GitHub's answer about a job, and what follows.
     async fn reconcile(
         &self,
         record: &JobRecord,
@@ -76,12 +76,12 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .ledger
             .reconcile_job(job, &said, pools, self.now())
             .await
-            .context("write down what GitHub says")?
+            .context("record what GitHub says")?
         else {
             return Ok(None);
         };
         if told.record.state != record.state {
-            info!(job.id = %job, from = ?record.state, to = ?told.record.state, "GitHub says something else of the job");
+            info!(job.id = %job, from = ?record.state, to = ?told.record.state, "GitHub reports another state of the job");
         }
         if let Some(runner) = told.changes.unadmitted() {
             error!(runner.id = %runner.id, pool.name = %runner.pool, job.id = %job, "job refused: {}", Reason::Unadmitted);
@@ -175,7 +175,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let record = asked.told.record;
         let outcome = after_answer(record.state, record.unconfirmed, self.now());
         if let WorkOutcome::Again(_) = outcome {
-            info!(job.id = %job, since = open.since.millis(), tries = open.tries, "GitHub has nothing new to say of the job");
+            info!(job.id = %job, since = open.since.millis(), tries = open.tries, "GitHub reports no change of the job");
         }
         Ok(Some(outcome))
     }
@@ -253,8 +253,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 }
 
-/// A job as GitHub shows it, and what it says of the job's run: a run that may not be asked about
-/// says nothing, and the job waits, as GitHub shows it.
+/// A job as GitHub shows it, with the state of its run. If the run may not be read, the job's own
+/// state counts: it waits.
 fn job_of_run(
     seen: GithubJobDetails,
     run: Result<Option<RunEnd>, CallError>,
@@ -274,8 +274,8 @@ fn job_not_shown(repository_shown: bool) -> GithubJob {
     GithubJob::RepositoryNotVisible("GitHub shows no repository of that name and id".to_owned())
 }
 
-/// What follows for a follow-up that asked about a job, by what the job's record says then. That a
-/// job waits again is believed when GitHub says so twice: it is asked again soon.
+/// The outcome of a follow-up that asked about a job, given the job's record afterwards. That a job
+/// waits again counts only if GitHub says so twice: it is asked again soon.
 fn after_answer(state: JobState, doubt: Option<Unconfirmed>, now: Timestamp) -> WorkOutcome {
     let doubt = doubt.filter(|doubt| doubt.reason == UnconfirmedReason::QueuedAgain);
     let fresh = doubt.is_some_and(|doubt| now.since(doubt.since) < timeouts::CHECK_AFTER);
@@ -331,7 +331,7 @@ mod tests {
         }
     }
 
-    /// Taken for gone, jobs of a repository that the App may not ask about would be given up.
+    /// If it counted as gone, jobs of a repository that the App may not read would be given up.
     #[test]
     fn a_run_that_may_not_be_asked_about_says_nothing_of_its_job() {
         let refused = CallError::Refused {

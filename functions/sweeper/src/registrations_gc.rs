@@ -1,5 +1,5 @@
-//! Stale registrations: registrations at GitHub of runners that have ended. No one can use them,
-//! and GitHub itself takes a day to remove them.
+//! Stale registrations: registrations at GitHub of runners that have ended. They cannot be used any
+//! more, and GitHub takes a day to remove them itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 .await?;
         }
         if left.taken > 0 {
-            info!(runner.id = %record.id, pool.name = %record.pool, registrations = left.taken, "removed what a closed runner left at GitHub");
+            info!(runner.id = %record.id, pool.name = %record.pool, registrations = left.taken, "removed a closed runner's registration at GitHub");
             self.ledger
                 .note_closed(&record.id, &StoryEvent::RegistrationsRemoved, self.now())
                 .await
@@ -82,7 +82,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 ..
             } => Some(WorkOutcome::Done),
             _ if too_old => {
-                warn!(runner.id = %record.id, pool.name = %record.pool, "what it left at GitHub could not be removed within a day: GitHub removes it itself");
+                warn!(runner.id = %record.id, pool.name = %record.pool, "could not remove a closed runner's registration within a day: GitHub removes it itself");
                 Some(WorkOutcome::Done)
             }
             _ => Some(WorkOutcome::Again(timeouts::STALE_REGISTRATION_AFTER)),

@@ -1,6 +1,6 @@
-//! A slow round over the repositories that jobs came from in the last week: for jobs that GitHub
-//! never told of, which no list of deliveries shows, and for registrations of ours that nothing
-//! else takes away.
+//! A slow round over the repositories of last week's jobs: it finds jobs whose delivery GitHub
+//! never sent, which no list of deliveries shows, and registrations of ours that nothing else
+//! removes.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -43,8 +43,8 @@ const RUNS: usize = 5;
 /// A repository is forgotten when none of its jobs was seen for a week, to the day.
 const FORGET_AFTER: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 
-/// A repository that GitHub did not show twice is asked about less often: the App was taken off it,
-/// perhaps for a while only, and what is queued there meanwhile no one tells of. (Once may be a
+/// A repository that GitHub has hidden twice is asked about less often: the App was removed from
+/// it, perhaps only for a while, and jobs queued there meanwhile have no delivery. (Once may be a
 /// read that lags.)
 const ASK_HIDDEN_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -100,7 +100,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             {
                 info!(
                     repository.name = one.repository.name,
-                    "its account is served now, and what waits there is looked for"
+                    "the repository's account is served now: looking for jobs that wait there"
                 );
                 if let Err(problem) = self.ledger.serve(one, self.now()).await {
                     warn!(repository.name = one.repository.name, error = %problem, "could not take over the repository: the next sweep does it");
@@ -122,7 +122,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if now.since(seen.seen_at) > FORGET_AFTER {
             info!(
                 repository.name = seen.repository.name,
-                "forgotten: no job of it was seen for a week"
+                "deleted the repository's entry: no job of it was seen for a week"
             );
             return Ok(self.ledger.forget_repository(&seen).await?);
         }
@@ -177,8 +177,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
-    /// Asks whether the repository is private: which pool takes its jobs depends on it, and the
-    /// delivery that said so may be old. False: it may not ask now.
+    /// Asks whether the repository is private: the pool that takes its jobs depends on it, and the
+    /// delivery's answer may be outdated. False: it may not ask now.
     async fn knows_visibility(
         &self,
         seen: &mut Versioned<SeenRepository>,
@@ -196,7 +196,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .await
         {
             Ok(Some(private)) => seen.repository.private = private,
-            // GitHub shows it no more, and its runs neither: the next look finds that out.
+            // GitHub no longer shows the repository or its runs: the next round finds that out.
             Ok(None) => return Ok(false),
             Err(problem) => {
                 seen.checked_at = self.now();
@@ -212,7 +212,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         info!(
             repository.name = seen.repository.name,
             times = hidden,
-            "GitHub does not show it to the App; it is asked about again until its week is over"
+            "GitHub does not show the repository to the App: asking again until its week is over"
         );
         (seen.hidden, seen.checked_at) = (hidden, self.now());
         self.ledger.put_repository(seen).await?;
@@ -277,8 +277,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
-    /// A job at GitHub: if it waits for a runner of ours and no one told of it, it is recorded as
-    /// if someone had. True if it was.
+    /// A job at GitHub: if it waits for a runner of ours and had no delivery, it is recorded as if
+    /// it had one. True if it was.
     async fn scan_run(
         &self,
         job: &FoundJob,

@@ -1,4 +1,4 @@
-//! Jobs whose runner AWS took back, where their pool wants GitHub to run them again.
+//! Jobs whose runner AWS reclaimed, where their pool wants GitHub to run them again.
 
 use anyhow::Context;
 use mayfly_domain::model::id::{JobId, RunnerName};
@@ -39,7 +39,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .as_ref()
             .and_then(|pool| pools.get(pool))
             .is_some_and(|pool| pool.rerun_interrupted);
-        // GitHub allows it for 30 days, but after one no one waits for it any more.
+        // GitHub allows it for 30 days, but after one day it is of no use any more.
         if !wanted || self.now().since(open.since) > timeouts::QUEUED_AT_MOST {
             return Ok(Some(WorkOutcome::Done));
         }
@@ -65,7 +65,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .ledger
             .ask_to_rerun(record.run, job, self.now())
             .await
-            .context("write down that it is asked for")?;
+            .context("record that it is asked for")?;
         if !first {
             if !self.may_ask(record.installation, budget).await {
                 return Ok(None);
@@ -77,9 +77,9 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         self.ask_for_another(github, &record, first).await.map(Some)
     }
 
-    /// What came of an earlier request of which that is not written down: GitHub gave no answer,
-    /// sweeper ended, or the ledger failed. None if the job is to be asked for again: that does no
-    /// harm while a later attempt goes on, because GitHub refuses it.
+    /// The result of an earlier request, if it was not recorded: GitHub gave no answer, sweeper
+    /// ended, or the ledger failed. None if the job is to be asked for again: that does no harm
+    /// while a later attempt goes on, because GitHub refuses it.
     async fn later_attempt(
         &self,
         github: &G,
@@ -108,7 +108,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .await
         {
             Ok(end) => Ok(end.map(|_| WorkOutcome::Done)),
-            // What may not be asked says nothing.
+            // A run that may not be read proves nothing.
             Err(CallError::Refused { .. }) => Ok(None),
             Err(problem) => Err(problem).context("ask about the run's next attempt"),
         }
@@ -155,7 +155,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                     self.ledger
                         .not_rerun(run, job)
                         .await
-                        .context("write down that GitHub does not")?;
+                        .context("record that GitHub does not")?;
                 }
                 let wait = if first {
                     timeouts::TICK
@@ -172,7 +172,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                     self.ledger
                         .not_rerun(run, job)
                         .await
-                        .context("write down that it was not asked for")?;
+                        .context("record that it was not asked for")?;
                 }
                 return Err(anyhow::Error::new(problem).context("ask for another run of the job"));
             }

@@ -248,7 +248,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 .ledger
                 .change_runner(&runner.address(), retire)
                 .await
-                .context("write down that it is retired")?
+                .context("record that it is retired")?
             {
                 Changed::Yes(_) => true,
                 Changed::No(row) => row.is_idle_as(runner),
@@ -273,8 +273,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         self.end(&refused, may_ask, &Reason::Unadmitted).await
     }
 
-    /// Stops a runner whose time is over. GitHub is told first, if it may be asked anything now, so
-    /// that it gives it nothing more; its answer changes nothing.
+    /// Stops a runner whose time is over. The runner is deregistered first, if GitHub may be called
+    /// now, so that it gets no further job; the answer changes nothing.
     async fn end(&self, runner: &Runner, may_ask: bool, why: &Reason) -> anyhow::Result<()> {
         if may_ask && let Err(problem) = self.deregister(runner).await {
             warn!(runner.id = %runner.id, pool.name = %runner.pool, error = format!("{problem:#}"), "could not deregister the runner at GitHub");
@@ -338,7 +338,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .into())
     }
 
-    /// GitHub says that a runner has a job, though nothing else said so.
+    /// GitHub says that a runner has a job of which we knew nothing.
     async fn found_busy(&self, address: &RunnerAddress) -> anyhow::Result<()> {
         let now = self.now();
         let busy = |row: &Runner| row.found_busy(now);

@@ -29,8 +29,8 @@ struct Later {
 /// No sweep begins anything after this time; its Lambda timeout is 55 s (`infra/template.yaml`).
 const BUDGET: Duration = Duration::from_secs(40);
 
-/// A sweep is given up after this time, whatever hangs: what is begun last may take a call to
-/// GitHub and what it leads to be written down.
+/// A sweep is given up after this time, whatever hangs: the last step may still need a call to
+/// GitHub and a write.
 const GIVES_UP: Duration = Duration::from_secs(50);
 
 /// Giving the lease back takes no longer.
@@ -61,7 +61,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if !lease.inspect_err(|problem| {
             warn!(
                 error = format!("{problem:#}"),
-                "no sweep in this minute: the next minute has its own"
+                "skipped this sweep: the next one starts within a minute"
             )
         })? {
             info!("another sweep is under way");
@@ -83,7 +83,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 warn!(error = %problem, "could not release the lease: it expires by itself")
             }
             Err(_) => warn!(
-                "the lease was not given back within {} s, it runs out by itself",
+                "could not release the lease within {} s: it expires by itself",
                 LEASE_BACK.as_secs()
             ),
         }
@@ -91,7 +91,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         swept.inspect_err(|problem| {
             warn!(
                 error = format!("{problem:#}"),
-                "the sweep did not finish: the next minute has its own"
+                "the sweep did not finish: the next one starts within a minute"
             )
         })?;
         // Counted by the template's metric filter Sweeps: five minutes without it ring the alarm
@@ -113,8 +113,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .await
             .context("list the pools")?;
         self.tick(&names).await;
-        // Before any row is read: a row is written before its task is asked for, so a task that is
-        // listed here has one, had one, or is no one's.
+        // Listed before any row is read: a row is written before its task is requested, so a task
+        // in this list has a row, had one, or is an orphan.
         let listed = self.listed_tasks().await;
         let mut named = BTreeSet::new();
         // Each sweep begins with another pool, so that one that takes all the time starves the
@@ -128,7 +128,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let mut rows: BTreeMap<&PoolName, (Instant, Vec<Runner>)> = BTreeMap::new();
         for name in &names {
             if budget.over_for_ecs() {
-                warn!(pool.name = %name, "the sweep's time for ECS is up, a later one asks about the pool's tasks");
+                warn!(pool.name = %name, "the sweep's time for ECS is up: a later sweep asks about the pool's tasks");
                 all_read = false;
                 break;
             }
@@ -149,7 +149,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let mut later = Later::default();
         for name in names {
             if budget.over() {
-                warn!(pool.name = %name, "the sweep's time is up, a later one gets to the pool");
+                warn!(pool.name = %name, "the sweep's time is up: a later sweep checks the pool");
                 break;
             }
             let read = rows
@@ -198,8 +198,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(())
     }
 
-    /// What belongs to no pool, and what most often is as it is known to be. Each has a share of
-    /// the calls.
+    /// The work that belongs to no pool, and checks that usually find nothing new. Each has a share
+    /// of the calls.
     async fn sweep_rest(&self, pools: &Pools, later: Later, budget: &Budget) {
         budget.begin(Duty::FollowUp);
         if let Err(problem) = self.read_deliveries(budget).await {

@@ -55,7 +55,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             Described::Missing(arn) => by_arn.get(arn).map(|runner| (*runner, described)),
             Described::Foreign(_) => None,
         };
-        // What says nothing new costs nothing: of a slow table only what changes is asked.
+        // An unchanged task costs nothing: only changed ones need the table.
         let mut news: Vec<(&Runner, Described)> = described
             .into_iter()
             .filter_map(of_a_row)
@@ -66,7 +66,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         news.rotate_left(first);
         for (which, (runner, described)) in news.iter().enumerate() {
             if budget.over_for_ecs() {
-                warn!(pool.name = %pool, left = news.len() - which, "the sweep's time for ECS is up, a later one looks at the other tasks");
+                warn!(pool.name = %pool, left = news.len() - which, "the sweep's time for ECS is up: a later sweep checks the other tasks");
                 break;
             }
             let result = match described {
@@ -136,7 +136,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             self.deps.ecs.stop(&task.arn, &why.to_string()).await?;
         }
         for pool in &news.wake {
-            info!(runner.id = %task.address.runner, task.arn = %task.arn, "closed: the event that its task stopped was lost");
+            info!(runner.id = %task.address.runner, task.arn = %task.arn, "closed the runner: the event that its task stopped was lost");
             self.wake(pool).await;
         }
         Ok(())
@@ -175,7 +175,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             MissingTask::Early => return Ok(()),
             MissingTask::Close => {
                 if self.ledger.close_missing(runner, now).await?.is_some() {
-                    warn!(runner.id = %runner.id, pool.name = %runner.pool, "closed: ECS knows no task of it");
+                    warn!(runner.id = %runner.id, pool.name = %runner.pool, "closed the runner: ECS knows no task of it");
                     self.wake(&runner.pool).await;
                 }
                 return Ok(());
@@ -193,8 +193,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 }
 
-/// True if what ECS says of a runner's task is not what its row says already, or something is to be
-/// done about it.
+/// True if ECS's answer about a runner's task differs from its row, or requires an action.
 fn is_news(runner: &Runner, described: &Described) -> bool {
     match described {
         Described::Task(task) => {
@@ -245,8 +244,8 @@ mod tests {
         Runner::requested(RunnerId::from_ulid(1), pool, size, launch, NOW)
     }
 
-    /// Of a pool whose tasks are all as they were nothing is read or written, but a stop that came to
-    /// nothing, or an answer that was wrong, has no other one who sees to it.
+    /// For a pool whose tasks are unchanged nothing is read or written. A stop that failed, or a
+    /// wrong answer, is handled nowhere else, so those are checked.
     #[test]
     fn a_task_is_news_if_it_is_another_than_its_row_says_or_something_is_to_be_done_about_it() {
         let task = |status| Task {

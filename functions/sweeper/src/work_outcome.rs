@@ -1,11 +1,11 @@
-//! What came of one try of a follow-up.
+//! The outcome of one attempt at a follow-up.
 
 use std::time::Duration;
 
-/// What came of one try.
+/// The outcome of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WorkOutcome {
-    /// It is settled, or no one needs it any more.
+    /// It is done, or no longer needed.
     Done,
     /// To be tried again after this time, twice as long after each try.
     Again(Duration),

@@ -26,8 +26,8 @@ static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
 
 const POOLS: &str = "[github]\naccounts = [\"acme\"]\n[pools.linux]\nlabels = [\"mayfly\"]\ncpu = 2\nmemory = \"8 GiB\"\nmax = 3\n";
 
-/// Parameter Store with every version: what the one who sets up wrote, and what an operator may
-/// write over.
+/// Parameter Store with every version: what the person who set it up wrote, and what an operator
+/// may overwrite.
 #[derive(Clone, Default)]
 struct Store(Arc<Mutex<Vec<Parameter>>>);
 

@@ -37,15 +37,15 @@ const DEADLINE: Duration = Duration::from_secs(8);
 /// A wake takes no longer: the tick makes up for it, and the delivery is in the ledger.
 const WAKE: Duration = Duration::from_secs(2);
 
-/// A delivery that may not be in the ledger: it has to be sent again.
+/// A delivery that may not be in the ledger: GitHub must deliver it again.
 #[derive(Debug)]
 pub struct RecordError(pub String);
 
 /// Where deliveries are written down.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Writes down what a delivery says. Answers what its sender is told and what has changed. The
-    /// same delivery may come any number of times.
+    /// Writes down what a delivery says. Returns webhook's answer and what has changed. The same
+    /// delivery may come any number of times.
     ///
     /// # Errors
     ///
@@ -56,8 +56,8 @@ pub trait Jobs: Send + Sync {
         pools: &Pools,
     ) -> Result<(Verdict, Changes), RecordError>;
 
-    /// Writes down that the repository has jobs for us: what GitHub never tells of is looked for
-    /// there.
+    /// Records that the repository has jobs for us: sweeper looks there for jobs without a
+    /// delivery.
     ///
     /// # Errors
     ///
@@ -207,8 +207,8 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         }
     }
 
-    /// A delivery that tells of no job. There may be one all the same: its repository is written
-    /// down, so that sweeper looks for it there.
+    /// A delivery that names no job. There may be one all the same: its repository is written down,
+    /// so that sweeper looks for it there.
     async fn look_for_it_there(
         &self,
         NoJob { answer, origin }: NoJob,
@@ -219,7 +219,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             tracing::error!(
                 delivery.id = guid,
                 reason = %answer.reason,
-                "GitHub signed a delivery that this version cannot read. Its job is found by asking GitHub, minutes later; is there a newer version of Mayfly?"
+                "GitHub signed a delivery that this version cannot read. Its job is found by asking GitHub, minutes later; check for a newer version of Mayfly"
             );
         }
         let Some((repository, installation)) = origin else {
@@ -239,7 +239,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             tracing::info!(
                 delivery.id = guid,
                 repository.name = repository.name,
-                "a delivery that tells of no job: its repository is looked at"
+                "a delivery names no job: looking for jobs in its repository"
             );
             self.note_repository(
                 &RepositorySeen {
@@ -279,9 +279,9 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         })
     }
 
-    /// The pools in force. A job that none of them takes may be meant for one that was applied a
-    /// moment ago, so the file is read again; and a job that leaves nothing by which a later file
-    /// could find it is judged by no file that is older than the newest applied.
+    /// The active pools. A job that no pool takes may be meant for a file applied a moment ago, so
+    /// the file is read again. A job that would leave no record is never judged by a file older
+    /// than the newest applied one.
     async fn pools_for(&self, event: &JobEvent) -> Result<Judge, Answer> {
         let of = |pools: Arc<Pools>| Judge {
             pools,
@@ -352,8 +352,8 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
     }
 
     /// Has the ledger know the job's repository, unless this process knows that it does. Done for
-    /// every job of ours, however short its stay: it may be the only one of its repository that is
-    /// ever told of. What fails here fails the delivery, which comes again.
+    /// every job of ours, however short: it may be the only one of its repository that ever has a
+    /// delivery. What fails here fails the delivery, which comes again.
     async fn note_repository(&self, seen: &RepositorySeen, guid: &str) -> Result<(), Answer> {
         if self.noted.has(seen) {
             return Ok(());
@@ -407,7 +407,7 @@ fn keep(
     Ok(())
 }
 
-/// True for a delivery that tells of a job that waits, or will.
+/// True for a delivery about a job that waits, or will.
 fn is_new(event: &JobEvent) -> bool {
     matches!(event.action, JobAction::Queued | JobAction::Waiting)
 }

@@ -86,12 +86,12 @@ struct Origin {
     installation: Installation,
 }
 
-/// A payload that tells of no job.
+/// A payload that names no job.
 #[derive(Debug)]
 pub(crate) struct NoJob {
     /// What GitHub is answered.
     pub(crate) answer: Answer,
-    /// Where a job may be that nothing else tells of.
+    /// Where a job may be that has no other delivery.
     pub(crate) origin: Option<(target::Repository, InstallationId)>,
 }
 
@@ -112,8 +112,8 @@ struct ActionAlone {
 
 /// Reads the payload of a `workflow_job` delivery.
 ///
-/// The error has the answer: 200 for what is not for us or tells of no job, and so never will; 400
-/// that names the JSON path for what a later version of this program may understand.
+/// The error has the answer: 200 for a delivery that is not for us or names no job and never will;
+/// 400 with the JSON path for one that a later version of this program may understand.
 pub(crate) fn read(json: &[u8], delivery: &str, received_at: Timestamp) -> Result<JobEvent, NoJob> {
     let payload: Payload = serde_json::from_slice(json).map_err(|_| explain(json))?;
     let Some(action) = action(&payload.action) else {
@@ -176,8 +176,8 @@ fn unknown_action(word: &str) -> Answer {
     ))
 }
 
-/// A runner without a name is none. One without an id is named, but can be no one of ours: id 0 is
-/// no runner's.
+/// A runner without a name is none. A runner without an id is named, but is not ours: no runner has
+/// id 0.
 fn runner(id: Option<i64>, name: Option<String>) -> Option<AssignedRunner> {
     let name = name.filter(|name| !name.is_empty())?;
     Some(AssignedRunner {

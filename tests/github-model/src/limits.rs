@@ -20,7 +20,7 @@ struct Used {
 
 /// Where a caller stands after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct LimitStatus {
     /// Requests an hour.
     pub limit: u32,
     /// Requests left in this one.
@@ -35,11 +35,11 @@ pub struct Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It may.
-    Pass(Standing),
+    Pass(LimitStatus),
     /// The hour's requests are used up.
-    Primary(Standing),
+    Primary(LimitStatus),
     /// Too many points in this minute: wait these seconds.
-    Secondary(Standing, i64),
+    Secondary(LimitStatus, i64),
 }
 
 /// All callers' use, by installation (or the App itself, for calls with its JWT).
@@ -65,7 +65,7 @@ impl Limits {
         if used.minute_ends <= now {
             (used.minute_ends, used.points) = (now + MINUTE, 0);
         }
-        let standing = |used: &Used| Standing {
+        let limit_status = |used: &Used| LimitStatus {
             limit: settings.primary_per_hour,
             remaining: settings.primary_per_hour.saturating_sub(used.requests),
             used: used.requests,
@@ -74,13 +74,13 @@ impl Limits {
         // A GET costs one point, everything else five (GitHub docs, secondary rate limits).
         let points = if write { 5 } else { 1 };
         if used.requests >= settings.primary_per_hour {
-            return Verdict::Primary(standing(used));
+            return Verdict::Primary(limit_status(used));
         }
         if used.points + points > settings.points_per_minute {
-            return Verdict::Secondary(standing(used), used.minute_ends - now);
+            return Verdict::Secondary(limit_status(used), used.minute_ends - now);
         }
         used.requests += 1;
         used.points += points;
-        Verdict::Pass(standing(used))
+        Verdict::Pass(limit_status(used))
     }
 }

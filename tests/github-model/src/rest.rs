@@ -14,7 +14,7 @@ pub use operation::{Operation, Place};
 
 use super::exchanges::Exchange;
 use super::jobs::Status;
-use super::limits::{Standing, Verdict};
+use super::limits::{LimitStatus, Verdict};
 use super::model::{Caller, Model};
 use super::settings::seconds;
 use super::wire::{Answer, Request};
@@ -170,41 +170,45 @@ impl Model {
             Caller::App => self.app.id,
             Caller::Installation(grant) => grant.installation.0,
         };
-        let standing = match self
-            .limits
-            .spend(payer, request.method != "GET", &self.settings, now)
-        {
-            Verdict::Pass(standing) => standing,
-            Verdict::Primary(standing) => {
-                return with_standing(primary(403, standing.reset), standing);
-            }
-            Verdict::Secondary(standing, wait) => {
-                return with_standing(secondary(403, u32::try_from(wait).unwrap_or(60)), standing);
-            }
-        };
+        let limit_status =
+            match self
+                .limits
+                .spend(payer, request.method != "GET", &self.settings, now)
+            {
+                Verdict::Pass(limit_status) => limit_status,
+                Verdict::Primary(limit_status) => {
+                    return with_rate_limit(primary(403, limit_status.reset), limit_status);
+                }
+                Verdict::Secondary(limit_status, wait) => {
+                    return with_rate_limit(
+                        secondary(403, u32::try_from(wait).unwrap_or(60)),
+                        limit_status,
+                    );
+                }
+            };
         let answer = match self.authorize(operation, &caller, request) {
             Ok(access) => self.perform(operation, &access, request, now),
             Err(answer) => *answer,
         };
-        with_standing(answer, standing)
+        with_rate_limit(answer, limit_status)
     }
 }
 
-fn with_standing(answer: Answer, standing: Standing) -> Answer {
+fn with_rate_limit(answer: Answer, limit_status: LimitStatus) -> Answer {
     answer
-        .header("x-ratelimit-limit", standing.limit)
-        .header("x-ratelimit-remaining", standing.remaining)
-        .header("x-ratelimit-used", standing.used)
-        .header("x-ratelimit-reset", standing.reset)
+        .header("x-ratelimit-limit", limit_status.limit)
+        .header("x-ratelimit-remaining", limit_status.remaining)
+        .header("x-ratelimit-used", limit_status.used)
+        .header("x-ratelimit-reset", limit_status.reset)
         .header("x-ratelimit-resource", "core")
 }
 
 /// The hour's requests are used up.
 fn primary(status: u16, reset: i64) -> Answer {
     let answer = Answer::message(status, "API rate limit exceeded for installation.");
-    with_standing(
+    with_rate_limit(
         answer,
-        Standing {
+        LimitStatus {
             limit: 5_000,
             remaining: 0,
             used: 5_000,

@@ -50,7 +50,7 @@ pub fn text(report: &CostReport, limit: usize, room: Option<usize>) -> String {
     }
     if let Some(cut) = report.cut_at {
         lines.push(format!(
-            "{CAUTION}more ended than one report reads: nothing after {cut} is in it; pass a shorter --since{CAUTION:#}"
+            "{CAUTION}too many ended for one report: nothing after {cut} is included; pass a shorter --since{CAUTION:#}"
         ));
     }
     lines.push(format!(

@@ -7,7 +7,7 @@ use crate::commands::explain::report::JobReport;
 use crate::commands::web_page::{document, span};
 use crate::terminal::text_format::{dollars, plain};
 
-/// One job: what `mayfly explain` tells of it.
+/// One job, as `mayfly explain` shows it.
 #[must_use]
 pub fn job(report: &JobReport, region: &str) -> String {
     let title = format!("Job {} {}", report.job, plain(&report.name));

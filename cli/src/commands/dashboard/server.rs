@@ -43,10 +43,10 @@ const HEADERS: [(HeaderName, &str); 5] = [
     ),
 ];
 
-/// The hours that the page tells of, unless asked otherwise.
+/// The hours that the page shows by default.
 const HOURS: u64 = 3;
 
-/// The most hours it tells of.
+/// The most hours that it shows.
 const MOST_HOURS: u64 = 72;
 
 /// What requests are answered from.

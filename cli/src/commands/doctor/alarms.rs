@@ -15,7 +15,7 @@ use crate::terminal::time_format::age;
 pub const EXPECTED: [(&str, &str); 12] = [
     (
         "sweeper-heartbeat",
-        "the safety net is gone: see the log of the function sweeper, and whether its schedule is enabled",
+        "sweeper, the safety net, does not run: see its log, and check that its schedule is enabled",
     ),
     (
         "webhook-5xx",
@@ -31,11 +31,11 @@ pub const EXPECTED: [(&str, &str); 12] = [
     ),
     (
         "function-errors",
-        "a function crashes, times out, does not start or is throttled: see which by the metrics of AWS/Lambda, and the end of its log /aws/lambda/<stack>-…",
+        "a function crashes, times out, does not start or is throttled: the AWS/Lambda metrics show which one; see the end of its log, /aws/lambda/<stack>-…",
     ),
     (
         "throttled-requests",
-        "a route's limit turns requests away: see who calls in the log /aws/vendedlogs/mayfly/<stack>/api (status 429)",
+        "requests exceed a route's rate limit: see who calls, in the log /aws/vendedlogs/mayfly/<stack>/api (status 429)",
     ),
     (
         "oldest-waiting-job",
@@ -55,7 +55,7 @@ pub const EXPECTED: [(&str, &str); 12] = [
     ),
     (
         "github-limit",
-        "GitHub tells Mayfly to wait: see which calls in the lines \"asked GitHub\", and who else uses the App",
+        "GitHub rate-limits Mayfly: the log lines \"asked GitHub\" show which calls; check who else uses the App",
     ),
     (
         "runner-version",
@@ -124,7 +124,7 @@ impl Alarms for CloudWatch {
             .alarm_types(AlarmType::MetricAlarm)
             .send()
             .await;
-        let answer = asked.map_err(|error| refused("look at the alarms", &error))?;
+        let answer = asked.map_err(|error| refused("read the alarms", &error))?;
         let found = answer
             .metric_alarms
             .unwrap_or_default()
@@ -197,12 +197,12 @@ pub fn judge(alarms: &Result<Vec<Alarm>, Failure>, stack: &str, now: Timestamp) 
         findings.push(Finding::warning(
             Area::Alarms,
             what,
-            "the template makes them: deploy again with a template of mayfly's version",
+            "the template creates them: deploy again with the template of this mayfly's version",
         ));
     }
     if !mute.is_empty() {
         let what = format!("no one is notified by {}", mute.join(", "));
-        let fix = "name an SNS topic that reaches you: make deploy ALARMS=<its ARN>; and actions must be enabled";
+        let fix = "name an SNS topic that reaches you (make deploy ALARMS=<its ARN>), and enable the alarms' actions";
         findings.push(Finding::warning(Area::Alarms, what, fix));
     }
     if findings.is_empty() {

@@ -47,15 +47,13 @@ pub enum Unasked {
 ///
 /// If it does not know the App, or does not answer.
 pub async fn gather(github: &(impl AppApi + Deliveries), url: String) -> Result<AppFacts, Unasked> {
-    let app = patiently("look at the App", || github.app_info(soon()))
+    let app = patiently("read the App", || github.app_info(soon()))
         .await
         .map_err(Unasked::Refused)?;
-    let installations = patiently("list where the App is installed", || {
+    let installations = patiently("list the App's installations", || {
         github.installations(soon())
     });
-    let hook = patiently("look at the App's webhook", || {
-        github.webhook_config(soon())
-    });
+    let hook = patiently("read the App's webhook", || github.webhook_config(soon()));
     let (installations, hook, deliveries) = futures::join!(installations, hook, newest(github));
     Ok(AppFacts {
         url,
@@ -85,7 +83,7 @@ async fn newest(github: &impl Deliveries) -> Result<Vec<DeliveryAttempt>, Failur
 /// What follows if nothing is known of the App.
 #[must_use]
 pub fn unasked(why: &Unasked) -> Vec<Finding> {
-    let hidden = |area: Area| Finding::unknown(area, "only the App can ask GitHub for it", "");
+    let hidden = |area: Area| Finding::unknown(area, "only the App can read it from GitHub", "");
     let app = match why {
         Unasked::NoApp(NoApp::NotSetUp) => Finding::error(
             Area::App,
@@ -191,7 +189,7 @@ pub fn judge(facts: &AppFacts, pools: Option<&Pools>) -> Vec<Finding> {
         let fix = format!("tick \"Workflow job\" under \"Subscribe to events\" at {settings}");
         findings.push(Finding::error(
             Area::App,
-            format!("the App is not told of {EVENT}: GitHub delivers nothing of jobs"),
+            format!("the App is not subscribed to {EVENT}: GitHub delivers no job events"),
             fix,
         ));
     }
@@ -223,7 +221,7 @@ pub fn links(facts: &AppFacts, links: &Result<String, Failure>, stack: &str) -> 
         Ok(links) if *links == facts.url => None,
         Ok(links) => {
             let what = format!(
-                "the App's key is of {}, and links lead to {links} (the SSM parameter {name})",
+                "the App's key is for {}, but links lead to {links} (the SSM parameter {name})",
                 facts.url
             );
             let fix = format!(
@@ -279,7 +277,7 @@ fn served(
             return vec![Finding::error(Area::App, what, fix)];
         }
         let what = format!(
-            "the App is not installed on {login}, which the pools file serves: nothing of it is delivered"
+            "the App is not installed on {login}, which the pools file serves: GitHub delivers none of its events"
         );
         return vec![Finding::error(
             Area::App,
@@ -289,14 +287,14 @@ fn served(
     };
     let mut findings = Vec::new();
     if found.suspended {
-        let fix = format!("its owner lifts that at {}", found.html_url);
+        let fix = format!("its owner can unsuspend it at {}", found.html_url);
         findings.push(Finding::error(
             Area::App,
-            format!("the App is suspended on {login}: nothing of it is delivered"),
+            format!("the App is suspended on {login}: GitHub delivers none of its events"),
             fix,
         ));
     }
-    // What the App does not ask for no one can grant: that is said once.
+    // A permission that the App does not ask for cannot be granted: it is reported once.
     let lacking = needs.iter().filter(|(name, (level, ..))| {
         has(&app.permissions, name, level) && !has(&found.permissions, name, level)
     });
@@ -327,7 +325,7 @@ fn served(
             .all(|pool| matches!(pool.scope, Scope::Organization { .. }))
     {
         let what = format!(
-            "{login} is no organization, and every pool registers its runners at organizations: its jobs wait for ever"
+            "{login} is not an organization, but every pool registers its runners at organizations: its jobs wait forever"
         );
         findings.push(Finding::error(
             Area::App,
@@ -338,13 +336,13 @@ fn served(
     if findings.is_empty() {
         findings.push(Finding::good(
             Area::App,
-            format!("installed on {login}, with what the pools need"),
+            format!("installed on {login}, with the permissions that the pools need"),
         ));
     }
     findings
 }
 
-/// Where the App is installed and no one is served.
+/// Accounts that have the App installed, but are not served.
 fn stranger(installation: &Installation, pools: &Pools) -> Option<Finding> {
     let account = installation.account.as_ref()?;
     let same = |one: &Account| {

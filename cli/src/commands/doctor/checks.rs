@@ -23,7 +23,7 @@ use crate::deployment::launch_config::launch_config;
 use crate::deployment::refused::ledger_refused;
 use crate::failure::Failure;
 use crate::github::access;
-use crate::github::runner_group::{self, Named};
+use crate::github::runner_group::{self, NamedGroup};
 
 /// The deployment that is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +74,8 @@ pub struct Facts {
     /// The App, as GitHub knows it.
     pub app: Result<AppFacts, Unasked>,
     /// The runner groups that pools name.
-    pub groups: Vec<Named>,
-    /// The front door.
+    pub groups: Vec<NamedGroup>,
+    /// The endpoint.
     pub knock: Knock,
     /// The account's quotas.
     pub allowed: Allowed,
@@ -86,7 +86,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The pools in force, if they are known.
+    /// The active pools, if they are known.
     #[must_use]
     pub fn pools(&self) -> Option<&Pools> {
         self.file
@@ -172,7 +172,7 @@ pub async fn runner_groups_of(
     github: &impl RunnerGroups,
     app: &Result<AppFacts, Unasked>,
     pools: Option<&Pools>,
-) -> Vec<Named> {
+) -> Vec<NamedGroup> {
     let installations = app
         .as_ref()
         .ok()
@@ -262,7 +262,7 @@ async fn repair_hook(
             vec![Finding::good(
                 Area::Webhook,
                 format!(
-                    "repaired: GitHub was told to deliver JSON to {}{before}",
+                    "repaired: GitHub now delivers JSON to {}{before}",
                     patient.webhook_url
                 ),
             )]

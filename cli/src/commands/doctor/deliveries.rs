@@ -1,4 +1,4 @@
-//! What came of GitHub's newest deliveries.
+//! The results of GitHub's newest deliveries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::finding::{Area, Finding};
 use crate::terminal::text_format::counted;
 use crate::terminal::time_format::age;
 
-/// Failures are told for this long.
+/// Failures are shown for this long.
 const LATELY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why deliveries were not taken, by what came back.
@@ -42,26 +42,26 @@ impl Cause {
     fn in_words(self, function: &str) -> (String, String) {
         let (what, fix) = match self {
             Self::Silence => {
-                ("got no answer", "did the front door's address change, or was webhook too slow (10 s)? See the webhook above".to_owned())
+                ("got no answer", "did the endpoint's address change, or was webhook too slow (10 s)? See the webhook check above".to_owned())
             }
             Self::Signature => (
                 "failed the signature check (401)",
-                "GitHub signs with another secret than the stored one: mayfly rotate webhook-secret gives both a new one".to_owned(),
+                "GitHub signs with a secret other than the stored one: mayfly rotate webhook-secret replaces both".to_owned(),
             ),
             Self::Absent => (
                 "found no webhook at that address (403, 404)",
-                "is that the deployment's address? See the webhook above; mayfly doctor --fix".to_owned(),
+                "is that the deployment's address? See the webhook check above; mayfly doctor --fix".to_owned(),
             ),
             Self::Format => (
-                "had a form that webhook does not accept (400, 413, 415)",
+                "had a body that webhook does not accept (400, 413, 415)",
                 format!("is mayfly's webhook older than what GitHub sends? See aws logs tail /aws/lambda/{function}"),
             ),
             Self::Busy => {
                 ("exceeded the rate limit (429)", "who else calls? The limits are in infra/template.yaml (RouteSettings)".to_owned())
             }
-            Self::Fails => ("met an error in webhook (5xx)", format!("see why: aws logs tail /aws/lambda/{function}")),
+            Self::Fails => ("failed in webhook (5xx)", format!("see why: aws logs tail /aws/lambda/{function}")),
             Self::Other(_) => {
-                ("got an answer that webhook does not give", "is that the deployment's address? See the webhook above".to_owned())
+                ("got an answer that webhook never gives", "is that the deployment's address? See the webhook check above".to_owned())
             }
         };
         let what = if let Self::Other(status) = self {
@@ -103,7 +103,7 @@ pub fn judge(deliveries: &[DeliveryAttempt], function: &str, now: Timestamp) -> 
             *known = one;
         }
     }
-    // Why the last one did not arrive is told with the others of its cause.
+    // The failure of the last one is reported with the others of its cause.
     let mut findings: Vec<Finding> = (!lost.contains_key(last.guid.as_str()))
         .then(|| latest(last, now))
         .into_iter()
@@ -134,9 +134,9 @@ pub fn judge(deliveries: &[DeliveryAttempt], function: &str, now: Timestamp) -> 
         } else {
             let since = deliveries.iter().any(|one| one.succeeded() && one.delivered_at > newest);
             let before = if since {
-                "since then others arrived, and sweeper asks for these again; if it happens again:"
+                "since then others have arrived, and sweeper requests these again; if it happens again:"
             } else {
-                "sweeper asks for these again;"
+                "sweeper requests these again;"
             };
             Finding::warning(Area::Deliveries, what, format!("{before} {fix}"))
         });
@@ -147,7 +147,7 @@ pub fn judge(deliveries: &[DeliveryAttempt], function: &str, now: Timestamp) -> 
     let recovered: BTreeSet<&str> = recovered.map(|one| one.guid.as_str()).collect();
     if !recovered.is_empty() {
         let what = format!(
-            "{} that failed at first arrived later",
+            "{} that first failed arrived later",
             counted(recovered.len(), "event")
         );
         findings.push(Finding::good(Area::Deliveries, what));
@@ -177,6 +177,6 @@ fn latest(last: &DeliveryAttempt, now: Timestamp) -> Finding {
     Finding::error(
         Area::Deliveries,
         format!("{what} {answer}"),
-        "see the webhook above; jobs that GitHub does not tell of are found by sweeper, minutes later",
+        "see the webhook check above; sweeper finds jobs that GitHub does not deliver, minutes later",
     )
 }

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Area {
-    /// Who asks, and whether that is the deployment's account.
+    /// The caller's identity, and whether it is in the deployment's account.
     Credentials,
     /// This machine's clock.
     Clock,
@@ -20,7 +20,7 @@ pub enum Area {
     App,
     /// Where GitHub delivers to.
     Webhook,
-    /// What came of what it delivered.
+    /// The results of its deliveries.
     Deliveries,
     /// What the account may run.
     Quota,

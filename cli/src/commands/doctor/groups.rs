@@ -4,11 +4,11 @@
 use mayfly_github::RunnerGroups;
 
 use super::finding::{Area, Finding, Repair};
-use crate::github::runner_group::{Ensured, FIX, Named, ensure};
+use crate::github::runner_group::{Ensured, FIX, NamedGroup, ensure};
 
 /// What follows for the groups.
 #[must_use]
-pub fn judge(groups: &[Named]) -> Vec<Finding> {
+pub fn judge(groups: &[NamedGroup]) -> Vec<Finding> {
     let findings = groups.iter().map(|named| match &named.there {
         Err(failure) => Finding::not_seen(Area::App, failure),
         Ok(true) => Finding::good(
@@ -30,20 +30,20 @@ pub fn judge(groups: &[Named]) -> Vec<Finding> {
 }
 
 /// Makes the groups that are missing. Tells what was done.
-pub async fn repair(github: &impl RunnerGroups, groups: &mut [Named]) -> Vec<Finding> {
+pub async fn repair(github: &impl RunnerGroups, groups: &mut [NamedGroup]) -> Vec<Finding> {
     let mut done = Vec::new();
     for named in groups.iter_mut().filter(|named| named.there == Ok(false)) {
         let (login, group) = (&named.organization.login, &named.group);
         done.push(match ensure(github, named.installation, &named.organization, group).await {
             Ok(Ensured::Found | Ensured::Made) => {
-                let made = Finding::good(Area::App, format!("repaired: made the runner group {group} of {login}"));
+                let made = Finding::good(Area::App, format!("repaired: created the runner group {group} of {login}"));
                 named.there = Ok(true);
                 made
             }
             Ok(Ensured::Refused(why)) => Finding::error(
                 Area::App,
-                format!("GitHub makes no runner group {group} of {login}: {why}"),
-                "groups need GitHub Team or Enterprise: write runner_group = \"Default\", and mayfly apply it",
+                format!("GitHub did not create the runner group {group} of {login}: {why}"),
+                "runner groups need GitHub Team or Enterprise: otherwise set runner_group = \"Default\", and mayfly apply it",
             ),
             Err(failure) => Finding::error(Area::App, failure.problem, failure.hint),
         });

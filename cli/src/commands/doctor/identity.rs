@@ -1,4 +1,4 @@
-//! Who asks, and what time it is there: one question to STS answers both.
+//! The caller's identity and AWS's time: one call to STS answers both.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -69,7 +69,7 @@ pub async fn ask(sdk: &SdkConfig) -> Identity {
             account: answer.account.unwrap_or_default(),
             region,
         }),
-        Err(error) => Err(refused("ask AWS who this is", &error)),
+        Err(error) => Err(refused("identify the AWS credentials", &error)),
     };
     let clocks = watch.0.lock().ok().and_then(|seen| *seen);
     Identity { who, clocks }
@@ -126,7 +126,7 @@ pub fn credentials(identity: &Identity, cluster: Option<&str>) -> Vec<Finding> {
         && (region, account) != (who.region.as_str(), who.account.as_str())
     {
         let what = format!(
-            "these are of account {} in {}, and the deployment is in account {account}, {region}",
+            "these credentials are for account {} in {}, but the deployment is in account {account}, {region}",
             who.account, who.region
         );
         return vec![Finding::error(
@@ -150,27 +150,28 @@ pub fn credentials(identity: &Identity, cluster: Option<&str>) -> Vec<Finding> {
 #[must_use]
 pub fn clock(identity: &Identity) -> Finding {
     let Some(Clocks { here, there }) = identity.clocks else {
-        return Finding::unknown(Area::Clock, "AWS did not say what time it is", "");
+        return Finding::unknown(Area::Clock, "AWS's answer has no time", "");
     };
     let apart = here.since(there).max(there.since(here));
     let ahead = if here > there { "ahead of" } else { "behind" };
     let what = format!(
-        "this machine's clock is {} {ahead} AWS'",
+        "this machine's clock is {} {ahead} AWS's",
         duration_text(apart)
     );
-    let fix = "set it by NTP: timedatectl set-ntp true (Linux), or the settings of date and time";
+    let fix =
+        "synchronize it by NTP: timedatectl set-ntp true (Linux), or the date and time settings";
     match apart {
         _ if apart > FATAL => Finding::error(
             Area::Clock,
-            format!("{what}: AWS and GitHub refuse what is signed with it"),
+            format!("{what}: AWS and GitHub refuse requests signed with it"),
             fix,
         ),
         _ if apart > DOUBTFUL => Finding::warning(
             Area::Clock,
-            format!("{what}: AWS refuses from five minutes on"),
+            format!("{what}: AWS refuses requests from five minutes on"),
             fix,
         ),
-        _ => Finding::good(Area::Clock, "this machine's clock agrees with AWS'"),
+        _ => Finding::good(Area::Clock, "this machine's clock agrees with AWS's"),
     }
 }
 

@@ -74,7 +74,7 @@ pub fn judged(
             .map(|pulls| lately(&pools, pulls))
             .unwrap_or_default();
         let what = format!(
-            "{image} ({}) comes from outside the region for every start, and tasks have no public addresses: through a NAT gateway 0.6 GB cost about {} a start at us-east-1's price{lately}",
+            "{image} ({}) is pulled from outside the region at every start, and tasks have no public addresses: through a NAT gateway 0.6 GB cost about {} a start at us-east-1's price{lately}",
             names.join(", "),
             dollars(START),
         );

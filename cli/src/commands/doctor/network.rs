@@ -1,4 +1,4 @@
-//! What a probe's report means: whether a runner reaches what it needs, and is let in.
+//! What a probe's report means: whether a runner reaches what it needs, and is authorized.
 
 use std::net::IpAddr;
 
@@ -24,7 +24,7 @@ pub fn judged(kind: &Kind, task: &Task, report: &Report, around: &ProbeContext) 
         findings.push(Finding::error(
             Area::Network,
             what,
-            "change the image (runner/Dockerfile says what one needs)",
+            "change the image (runner/Dockerfile lists what it needs)",
         ));
     }
     let reached = report
@@ -46,13 +46,13 @@ pub fn judged(kind: &Kind, task: &Task, report: &Report, around: &ProbeContext) 
     );
     if !report.complete {
         let what = if report.late {
-            "met its own time limit"
+            "reached its time limit"
         } else {
-            "was ended before it had said all"
+            "was ended before it finished"
         };
         findings.push(Finding::warning(
             Area::Network,
-            format!("{whose}: the probe {what}: what is missing here is not known"),
+            format!("{whose}: the probe {what}: what is not listed here is unknown"),
             "try again",
         ));
     }
@@ -122,7 +122,7 @@ fn outside(
     let host = host(url);
     match exchange.answered() {
         Answered::Status(407) => {
-            let what = format!("{whose}: the proxy before {host} wants to know who asks");
+            let what = format!("{whose}: the proxy in front of {host} requires authentication");
             Err(Finding::error(
                 Area::Network,
                 what,
@@ -137,7 +137,7 @@ fn outside(
             Err(Finding::warning(
                 Area::Network,
                 what,
-                "is GitHub well (githubstatus.com)? is something between that answers in its place?",
+                "is GitHub up (githubstatus.com)? does something on the network answer in its place?",
             ))
         }
         Answered::Status(_) => Ok(host.to_owned()),
@@ -169,29 +169,29 @@ fn troubled(trouble: ConnectFailure, proxy: bool, public_ip: bool) -> (String, S
     };
     let (words, fix) = match trouble {
         ConnectFailure::Name => (
-            "its name has no address there".to_owned(),
-            "does the VPC resolve names (enableDnsSupport, DHCP options)? does a DNS firewall keep it away?".to_owned(),
+            "its name does not resolve there".to_owned(),
+            "does the VPC resolve names (enableDnsSupport, DHCP options)? does a DNS firewall block it?".to_owned(),
         ),
         ConnectFailure::Unanswered => (
-            "no one answers the call for a connection".to_owned(),
-            format!("{way}; security group and network ACLs must let 443 out, and the answers in"),
+            "the connection times out".to_owned(),
+            format!("{way}; the security group and network ACLs must allow 443 out, and the answers in"),
         ),
         ConnectFailure::Refused => {
-            ("the connection is refused, or no way leads there".to_owned(), format!("{way}; is a firewall between?"))
+            ("the connection is refused, or there is no route".to_owned(), format!("{way}; does a firewall block it?"))
         }
         ConnectFailure::Tls => (
             "TLS fails".to_owned(),
-            "are ca-certificates in the image? if something inspects TLS on the way, its certificate must be in the image, too".to_owned(),
+            "are ca-certificates in the image? if something on the way inspects TLS, its certificate must be in the image, too".to_owned(),
         ),
         ConnectFailure::Silent => (
-            "it is connected, and then nothing comes".to_owned(),
-            "a firewall between does so that filters by name, and so does one that drops ICMP (path MTU)".to_owned(),
+            "it connects, then gets no answer".to_owned(),
+            "typical of a firewall that filters by name, or that drops ICMP (path MTU)".to_owned(),
         ),
         ConnectFailure::Broken => (
             "the connection is cut off".to_owned(),
-            "a firewall between does so that filters by name: it must let this one through".to_owned(),
+            "typical of a firewall that filters by name: it must allow this one".to_owned(),
         ),
-        ConnectFailure::Other(code) => (format!("curl ends with exit status {code}"), "is curl whole in the image?".to_owned()),
+        ConnectFailure::Other(code) => (format!("curl exited with status {code}"), "does curl work in the image?".to_owned()),
     };
     if proxy {
         (
@@ -209,7 +209,7 @@ fn identified(kind: &Kind, credentials: &Credentials) -> Option<Finding> {
         Credentials::Good => None,
         Credentials::None => Some(Finding::error(
             Area::Roles,
-            format!("{whose}: the task has no role, though {role} was asked for"),
+            format!("{whose}: the task has no role, although {role} was requested"),
             "deploy again (make deploy)",
         )),
         Credentials::Failed { curl, status } => {
@@ -281,20 +281,20 @@ fn front_door(
                 .map(|address| address.to_string())
                 .unwrap_or_default();
             let what = format!(
-                "{github_setup} leads to {address} there, inside the VPC: a VPC endpoint for execute-api with private DNS catches what runners ask Mayfly"
+                "{github_setup} resolves to {address} there, inside the VPC: a VPC endpoint for execute-api with private DNS takes the runners' requests to Mayfly"
             );
             error(
                 Area::Network,
                 what,
-                "switch that endpoint's private DNS off, or let runners live in subnets of another VPC",
+                "turn off that endpoint's private DNS, or run runners in subnets of another VPC",
             )
         }
         (Answered::Status(403), false) => {
             let what = format!("IAM does not let role {role} ask for registration: {answer}");
             let fix = if signs_the_token(report.image.curl.as_deref()) {
-                "attach RunnerPolicyArn (the stack's outputs) to the role; a permissions boundary or a service control policy may be in its way, too"
+                "attach RunnerPolicyArn (the stack's outputs) to the role; a permissions boundary or a service control policy may block it, too"
             } else {
-                "the image's curl is older than 7.86 and does not sign the session token: put a newer one into the image, and look again"
+                "the image's curl is older than 7.86 and does not sign the session token: install a newer one in the image, then run mayfly doctor again"
             };
             error(Area::Roles, what, fix)
         }
@@ -305,20 +305,16 @@ fn front_door(
                 "API Gateway"
             };
             let what = format!("{who} answers a request for registration with {status}: {answer}");
-            error(
-                Area::Network,
-                what,
-                "the log of the function registrar tells why",
-            )
+            error(Area::Network, what, "see the log of the function registrar")
         }
         (Answered::Status(status), _) => {
             let what = format!(
-                "{github_setup} answers with {status}, and it is not Mayfly that does: {answer}"
+                "{github_setup} answers with {status}, and the answer is not Mayfly's: {answer}"
             );
             error(
                 Area::Network,
                 what,
-                "is something between that answers in its place? is the API the template's (make deploy)?",
+                "does something on the network answer in its place? is the API the template's (make deploy)?",
             )
         }
         (Answered::Not(trouble), _) => {

@@ -1,4 +1,4 @@
-//! The pools file in force, and what the ledger knows of starts and jobs that wait.
+//! The active pools file, and what the ledger knows of starts and jobs that wait.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::terminal::time_format::age;
 /// A job that waits for longer deserves a word; a start takes a minute.
 const LONG: Duration = Duration::from_secs(10 * 60);
 
-/// Problems of a broken file that are told one by one.
+/// The most problems of a broken file that are shown one by one.
 const TOLD: usize = 3;
 
 /// The pools file.
@@ -29,7 +29,7 @@ const TOLD: usize = 3;
 pub struct File {
     /// The newest version; none if none was ever applied.
     pub newest: Option<Version>,
-    /// What is in force; none if no version can be used.
+    /// What is active; none if no version can be used.
     pub active_pools: Option<Pools>,
     /// That the newest version was written by other means than `mayfly apply`.
     pub drift: Result<Option<Drift>, Failure>,
@@ -88,12 +88,12 @@ pub fn file(file: &File, now: Timestamp) -> Vec<Finding> {
     findings
 }
 
-/// What follows from what it says.
+/// The findings about its content.
 fn content(file: &File, now: Timestamp) -> Vec<Finding> {
     let Some(newest) = &file.newest else {
         return vec![Finding::error(
             Area::Pools,
-            "no pools file is in force: no job is taken",
+            "no pools file is active: Mayfly takes no job",
             "write one (docs/REFERENCE.md, \"The pools file\") and mayfly apply it",
         )];
     };
@@ -115,12 +115,12 @@ fn content(file: &File, now: Timestamp) -> Vec<Finding> {
         return vec![match &file.active_pools {
             Some(pools) => Finding::error(
                 Area::Pools,
-                format!("{what}. Version {} stays in force", pools.version),
+                format!("{what}. Version {} stays active", pools.version),
                 mend,
             ),
             None => Finding::error(
                 Area::Pools,
-                format!("{what}. No earlier one can be used either: no job is taken"),
+                format!("{what}. No earlier one can be used either: Mayfly takes no job"),
                 mend,
             ),
         }];
@@ -136,7 +136,7 @@ fn content(file: &File, now: Timestamp) -> Vec<Finding> {
         .map(|at| format!(" for {}", age(now, at)))
         .unwrap_or_default();
     let what = format!(
-        "version {} of the pools file has been in force{since}: {}",
+        "version {} of the pools file has been active{since}: {}",
         newest.number,
         names.join(", ")
     );
@@ -157,7 +157,7 @@ fn warning(
     Finding::warning(Area::Pools, format!("line {line}: {path}: {message}"), hint)
 }
 
-/// What follows from how starts go and what waits.
+/// The findings about starts and waiting jobs.
 #[must_use]
 pub fn ledger(answer: &StatusReport) -> Vec<Finding> {
     let now = answer.at.0;
@@ -168,8 +168,8 @@ pub fn ledger(answer: &StatusReport) -> Vec<Finding> {
         }
     }
     let mut waiting: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
-    // What waits for failed starts, or behind the pool's max, is told by the starts, or is how it
-    // should be.
+    // Jobs that wait for failed starts are covered by the starts; waiting behind the pool's max is
+    // as intended.
     let normal = |waits: WaitKind| {
         matches!(
             waits,
@@ -203,7 +203,7 @@ pub fn ledger(answer: &StatusReport) -> Vec<Finding> {
             Area::Pools,
             what,
             help.unwrap_or_else(|| {
-                "see mayfly jobs --state queued, and mayfly explain of one".to_owned()
+                "see mayfly jobs --state queued, and mayfly explain for one of them".to_owned()
             }),
         )
     }));
@@ -215,7 +215,7 @@ pub fn ledger(answer: &StatusReport) -> Vec<Finding> {
         Finding::warning(
             Area::Pools,
             what,
-            "it goes on then by itself; who else uses the App's installation that much?",
+            "it then continues by itself; check who else uses the App's installation",
         )
     }));
     findings.extend(failures(answer, !findings.is_empty()));

@@ -70,7 +70,7 @@ pub fn judged(probed: &[Probed], around: &ProbeContext) -> Vec<Finding> {
             ProbeResult::Late { task } => findings.push(start::late(kind, task.as_deref())),
             ProbeResult::Unseen(why) => {
                 let what = format!(
-                    "{}: what became of the probe cannot be seen: {}",
+                    "{}: the state of the probe cannot be read: {}",
                     kind.whose(),
                     why.problem
                 );
@@ -82,7 +82,7 @@ pub fn judged(probed: &[Probed], around: &ProbeContext) -> Vec<Finding> {
             Finding::warning(
                 Area::Network,
                 what,
-                "it ends two minutes after its container began, and sweeper stops it when it is ten minutes old",
+                "it ends two minutes after its container began; sweeper stops it when it is ten minutes old",
             )
         }));
     }
@@ -149,7 +149,7 @@ fn not_tried(left_out: &[Kind]) -> Option<Finding> {
     let names: Vec<String> = left_out.iter().map(Kind::whose).collect();
     (!names.is_empty()).then(|| {
         let what = format!(
-            "not tried, since {MOST} probes are the most at a time: {}",
+            "not tried: {MOST} probes at a time is the limit: {}",
             names.join("; ")
         );
         Finding::unknown(Area::Network, what, "")
@@ -168,7 +168,7 @@ fn new_id() -> Result<RunnerId, Failure> {
     let mut chance = [0; 16];
     getrandom::fill(&mut chance[6..]).map_err(|error| {
         Failure::new(
-            format!("the operating system gives no randomness: {error}"),
+            format!("the operating system's random number source failed: {error}"),
             "",
         )
     })?;
@@ -206,7 +206,7 @@ pub fn reach(github_url: &str) -> Result<Vec<(String, String)>, String> {
     Ok(reach)
 }
 
-/// Which release of the runner is the newest, asked for as no one in particular.
+/// The newest release of the runner, asked for without authentication.
 async fn newest(github_url: &str) -> Newest {
     if !runner_version::enforced(github_url) {
         return Newest::OwnRules;

@@ -74,8 +74,7 @@ impl ServiceQuotas {
             .quota_code(code)
             .send()
             .await;
-        let answer =
-            asked.map_err(|error| refused(&format!("ask for the quota {code}"), &error))?;
+        let answer = asked.map_err(|error| refused(&format!("read the quota {code}"), &error))?;
         answer
             .quota
             .and_then(|quota| quota.value)
@@ -85,7 +84,7 @@ impl ServiceQuotas {
 
 fn unsaid(code: &str) -> Failure {
     Failure::new(
-        format!("Service Quotas does not say what the quota {code} is"),
+        format!("Service Quotas has no value for the quota {code}"),
         "",
     )
 }
@@ -105,7 +104,7 @@ impl Quotas for ServiceQuotas {
                 .quota
                 .and_then(|quota| quota.value)
                 .ok_or_else(|| unsaid(code))?,
-            // An account whose quota no one ever changed may have none of its own.
+            // An account whose quota was never changed may have no value of its own.
             Err(SdkError::ServiceError(error))
                 if matches!(
                     error.err(),
@@ -114,7 +113,7 @@ impl Quotas for ServiceQuotas {
             {
                 self.of_everybody(service, code).await?
             }
-            Err(error) => return Err(refused(&format!("ask for the quota {code}"), &error)),
+            Err(error) => return Err(refused(&format!("read the quota {code}"), &error)),
         };
         #[expect(
             clippy::cast_possible_truncation,
@@ -220,8 +219,7 @@ fn functions(most: u32) -> Finding {
         );
     }
     let what = format!(
-        "the account may run {most} Lambda functions at a time: of a push with more jobs than that some deliveries are answered 503, and are asked for again a \
-         minute or more later"
+        "the account may run {most} Lambda functions at a time: when a push has more jobs than that, some deliveries are answered 503 and requested again a minute or more later"
     );
     Finding::warning(
         Area::Quota,

@@ -1,7 +1,7 @@
 //! The roles of pools that have one of their own: whether each is there, and whether ECS alone may
 //! be it.
 //!
-//! A task proves to the front door who it is by its role's session name, which ECS makes of the
+//! A task proves to the endpoint who it is by its role's session name, which ECS makes of the
 //! task's id. Anyone else who may assume the role chooses that name, and so can be any runner of
 //! the pool: registrar hands out its registration, and with that the next job with all its secrets.
 
@@ -90,35 +90,35 @@ fn one(
         return Finding::error(
             Area::Roles,
             format!("there is no role {name}, which {whose} names: its runners do not start"),
-            format!("make it under the path {path}; {TRUST_POLICY}"),
+            format!("create it under the path {path}; {TRUST_POLICY}"),
         );
     };
     if role.arn != *wanted {
         let what = format!(
-            "the role {name} of {whose} is {}, and runners get {wanted}, which is not there",
+            "the role {name} of {whose} is {}, but runners get {wanted}, which does not exist",
             role.arn
         );
         return Finding::error(
             Area::Roles,
             what,
-            format!("make a role under the path {path}; {TRUST_POLICY}"),
+            format!("create a role under the path {path}; {TRUST_POLICY}"),
         );
     }
     let account = wanted.split(':').nth(4).unwrap_or_default();
     match too_wide(&role.trust, account) {
         None => Finding::good(
             Area::Roles,
-            format!("ECS alone, for this account, may assume the role {name} of {whose}"),
+            format!("only ECS, for this account, may assume the role {name} of {whose}"),
         ),
         Some(who) => {
             let what = format!(
-                "{who} may assume the role {name} of {whose}, and then be any of its runners and get their jobs' secrets"
+                "{who} may assume the role {name} of {whose}, and so act as any of its runners and read their jobs' secrets"
             );
             Finding::error(
                 Area::Roles,
                 what,
                 format!(
-                    "let it trust {ECS} alone, with aws:SourceAccount {account}; {TRUST_POLICY}"
+                    "let it trust only {ECS}, with aws:SourceAccount {account}; {TRUST_POLICY}"
                 ),
             )
         }
@@ -208,8 +208,8 @@ fn stranger(statement: &Value) -> Option<String> {
     })
 }
 
-/// Whether ECS may use the role for no one but this account. A condition that is met where its key
-/// is absent (`...IfExists`) says nothing.
+/// Whether ECS may use the role only for this account. A condition that is met where its key is
+/// absent (`...IfExists`) says nothing.
 fn of_account(statement: &Value, account: &str) -> bool {
     let conditions = statement["Condition"].as_object();
     conditions.into_iter().flatten().any(|(operator, keys)| {

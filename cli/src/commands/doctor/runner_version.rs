@@ -55,13 +55,13 @@ pub fn enforced(github_url: &str) -> bool {
     host == "github.com" || host.ends_with(".ghe.com")
 }
 
-/// What follows from what the image's runner says of its version.
+/// The findings about the version of the image's runner.
 #[must_use]
 pub fn judged(whose: &str, said: Option<&str>, newest: &Newest, now: Timestamp) -> Option<Finding> {
     let said = said?;
     if said == "none" {
         let what = format!(
-            "{whose}: the image has no bin/Runner.Listener where its run.sh is: which version its runner has is not known"
+            "{whose}: the image has no bin/Runner.Listener beside its run.sh: the version of its runner is unknown"
         );
         return Some(Finding::unknown(
             Area::Network,
@@ -70,11 +70,12 @@ pub fn judged(whose: &str, said: Option<&str>, newest: &Newest, now: Timestamp) 
         ));
     }
     let Some(version) = Version::read(said) else {
-        let what = format!("{whose}: the image's runner does not say its version but: {said}");
+        let what =
+            format!("{whose}: the image's runner printed this instead of its version: {said}");
         return Some(Finding::error(
             Area::Network,
             what,
-            "does it start at all? libicu, libssl and glibc must fit it (its bin/installdependencies.sh)",
+            "does it start at all? libicu, libssl and glibc must match it (its bin/installdependencies.sh)",
         ));
     };
     Some(match newest {
@@ -90,12 +91,12 @@ pub fn judged(whose: &str, said: Option<&str>, newest: &Newest, now: Timestamp) 
         }
         Newest::NotKnown(why) => {
             let what = format!(
-                "{whose}: the image's runner has version {said}, which may register; whether there are newer ones GitHub did not say: {why}"
+                "{whose}: the image's runner has version {said}, which may register; GitHub did not say whether there is a newer one: {why}"
             );
             Finding::unknown(
                 Area::Network,
                 what,
-                "it gives no job to a runner more than 30 days behind a release",
+                "GitHub gives no job to a runner more than 30 days behind a release",
             )
         }
         Newest::Known(releases) => behind(whose, said, version, releases, now),
@@ -128,14 +129,14 @@ fn behind(
     if published > WITHIN {
         return Finding::error(
             Area::Network,
-            format!("{what}, and GitHub gives no job to who has not taken it within 30 days"),
+            format!("{what}, and GitHub gives no job to a runner without it after 30 days"),
             REBUILD,
         );
     }
     Finding::warning(
         Area::Network,
         format!(
-            "{what}: GitHub gives it no job any more in {}",
+            "{what}: GitHub stops giving it jobs in {}",
             days(WITHIN.saturating_sub(published))
         ),
         REBUILD,

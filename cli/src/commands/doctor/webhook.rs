@@ -23,7 +23,7 @@ const SHOWN: usize = 200;
 const NO_SIGNATURE: &str =
     "sha256=0000000000000000000000000000000000000000000000000000000000000000";
 
-/// What came of knocking.
+/// The answer of the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Knock {
     /// Someone answered.
@@ -33,7 +33,7 @@ pub enum Knock {
         /// The beginning of the body.
         body: String,
     },
-    /// No one did, and why.
+    /// No answer, and why.
     Silence(String),
 }
 
@@ -43,7 +43,7 @@ pub fn address(url: &str) -> String {
     format!("{}/webhook", url.trim_end_matches('/'))
 }
 
-/// Posts what no one signed, as a stranger would. Changes nothing: nothing is believed before its
+/// Posts an unsigned request, as a stranger would. Changes nothing: nothing is believed before its
 /// signature is.
 pub async fn knock(connector: &SharedHttpConnector, url: &str) -> Knock {
     // The first connection may be lost to a name that has to be looked up; the second is not.
@@ -121,24 +121,24 @@ pub fn judge(hook: &Result<WebhookConfig, Failure>, url: &str) -> Vec<Finding> {
         );
     } else if hook.url.trim_end_matches('/') != url {
         let what = format!(
-            "GitHub delivers to {}, and this deployment listens at {url}",
+            "GitHub delivers to {}, but this deployment listens at {url}",
             hook.url
         );
         wrong(
             what,
-            "mayfly doctor --fix changes it, if no other deployment is to have this App's deliveries",
+            "mayfly doctor --fix changes it; do not if another deployment uses this App",
         );
     }
     if hook.content_type != "json" {
         // webhook reads forms, too, at twice the size.
-        let what = format!("GitHub delivers as {:?} and not as JSON", hook.content_type);
+        let what = format!("GitHub delivers {:?} and not JSON", hook.content_type);
         findings.push(
             Finding::warning(Area::Webhook, what, "mayfly doctor --fix changes it")
                 .repairable(repair()),
         );
     }
     if hook.insecure {
-        let what = "GitHub does not check the front door's certificate: anyone who is between could read what is delivered";
+        let what = "GitHub does not verify the endpoint's certificate: anyone on the network path can read deliveries";
         findings.push(
             Finding::warning(Area::Webhook, what, "mayfly doctor --fix changes it")
                 .repairable(repair()),
@@ -153,18 +153,18 @@ pub fn judge(hook: &Result<WebhookConfig, Failure>, url: &str) -> Vec<Finding> {
     findings
 }
 
-/// What follows from knocking at the front door. `function` is webhook's name.
+/// What the answer of the endpoint shows. `function` is webhook's name.
 #[must_use]
 pub fn answered(knock: &Knock, url: &str, function: &str) -> Finding {
     let log = format!("see its log: aws logs tail /aws/lambda/{function}");
     let (status, body) = match knock {
         Knock::Answered { status, body } => (*status, body),
         Knock::Silence(why) => {
-            let what = format!("no one answers at {url} from here: {why}");
+            let what = format!("{url} does not answer from here: {why}");
             return Finding::error(
                 Area::Webhook,
                 what,
-                "is the network there? If so, is the API still there? Deploy again (make deploy)",
+                "check the network; if it works, the API may be gone: deploy again (make deploy)",
             );
         }
     };
@@ -177,11 +177,11 @@ pub fn answered(knock: &Knock, url: &str, function: &str) -> Finding {
     match (status, word("outcome"), word("reason")) {
         (401, Some("refused"), Some(_)) => Finding::good(
             Area::Webhook,
-            "the front door answers, and refuses what GitHub did not sign",
+            "the endpoint answers, and refuses what GitHub did not sign",
         ),
         (503, Some("failed"), reason) => {
             let what = format!(
-                "webhook answers, and has no settings to work with: {}",
+                "webhook answers, but has no usable settings: {}",
                 reason.unwrap_or_default()
             );
             Finding::error(
@@ -192,13 +192,15 @@ pub fn answered(knock: &Knock, url: &str, function: &str) -> Finding {
         }
         (200..300, ..) => Finding::error(
             Area::Webhook,
-            format!("{url} took what GitHub did not sign ({status}): that is not Mayfly's webhook"),
+            format!(
+                "{url} accepted a request that GitHub did not sign ({status}): that is not Mayfly's webhook"
+            ),
             "deploy again (make deploy), and see who else answers there",
         ),
         (429, ..) => Finding::warning(
             Area::Webhook,
-            "the front door turns requests away: too many come (429)",
-            "deliveries are asked for again by sweeper; who else calls? See the API's log",
+            "the endpoint rejects requests: too many arrive (429)",
+            "sweeper requests deliveries again; see who else calls, in the API's log",
         ),
         (500..600, ..) => Finding::error(
             Area::Webhook,

@@ -13,7 +13,7 @@ use mayfly_domain::model::{label, timeouts};
 use mayfly_github::{AppApi, Deliveries, DeliveryAttempt, JobStatus, Jobs, Lookup, WorkflowJob};
 use serde::Serialize;
 
-use super::pool_match::Said;
+use super::pool_match::PoolVerdict;
 use crate::commands::matching::because;
 use crate::failure::Failure;
 use crate::github::access::{self, GithubAccess};
@@ -90,7 +90,7 @@ pub struct Outside {
     /// The pool that takes such a job.
     pub pool: Option<PoolName>,
     /// What each pool says.
-    pub pools: Vec<Said>,
+    pub pools: Vec<PoolVerdict>,
     /// Events of its repository around its beginning that no attempt has delivered.
     pub undelivered: Vec<Undelivered>,
 }
@@ -139,7 +139,7 @@ pub async fn ask(
             ..answer
         });
     };
-    let Some(found) = patiently("look at the job", || {
+    let Some(found) = patiently("read the job", || {
         github.job(installation, repository, job.id, soon())
     })
     .await?
@@ -147,7 +147,7 @@ pub async fn ask(
         let summary = format!("neither the ledger nor GitHub knows {job}");
         return Ok(Outside {
             summary,
-            help: Some("is the id right? A run that was deleted takes its jobs with it".to_owned()),
+            help: Some("check the id; deleting a run deletes its jobs".to_owned()),
             ..answer
         });
     };
@@ -165,7 +165,7 @@ pub async fn ask(
     }
 }
 
-/// What follows from what GitHub shows.
+/// The conclusion from GitHub's answer.
 fn judged(
     answer: Outside,
     found: &WorkflowJob,
@@ -184,7 +184,7 @@ fn judged(
         .iter()
         .find(|(_, verdict)| *verdict == Verdict::Takes)
         .map(|(pool, _)| pool.name.clone());
-    let said = verdicts.iter().map(|(pool, verdict)| Said {
+    let said = verdicts.iter().map(|(pool, verdict)| PoolVerdict {
         pool: pool.name.clone(),
         because: because(pool, verdict),
     });
@@ -211,19 +211,21 @@ fn judged(
     let (summary, help) = match &pool {
         None => {
             let summary = format!(
-                "GitHub has it ({status}{ended}); no pool takes such a job, so Mayfly has nothing to do with it"
+                "GitHub has it ({status}{ended}); no pool takes such a job, so Mayfly ignores it"
             );
             let help = match found.labels.is_empty() {
                 true => {
-                    "it names no label, as with runs-on: {group: …} alone, and pools take jobs by their labels: have it name both, runs-on: {group: …, labels: […]}"
+                    "it names no label (runs-on: {group: …} alone), but pools take jobs by their labels: name both, runs-on: {group: …, labels: […]}"
                 }
-                false => "have it name what a pool offers (runs-on), or a pool offer what it names",
+                false => {
+                    "change its runs-on to labels that a pool offers, or add its labels to a pool"
+                }
             };
             (summary, Some(help.to_owned()))
         }
         Some(pool) if over && old => (
             format!(
-                "GitHub has it ({status}{ended}); pool {pool} takes such jobs, but what closed is forgotten after {} days",
+                "GitHub has it ({status}{ended}); pool {pool} takes such jobs, but records are deleted after {} days",
                 pools.keep.days()
             ),
             None,
@@ -234,10 +236,10 @@ fn judged(
                 repository.name, found.run, answer.job
             );
             let help =
-                (!over).then(|| format!("Mayfly looks by itself for what it was not told of, now and then; at once: mayfly retry {url}"));
+                (!over).then(|| format!("Mayfly looks for missed jobs from time to time; to look now: mayfly retry {url}"));
             (
                 format!(
-                    "GitHub has it ({status}{ended}); pool {pool} takes such jobs, but Mayfly was never told of this one"
+                    "GitHub has it ({status}{ended}); pool {pool} takes such jobs, but Mayfly received no delivery for this one"
                 ),
                 help,
             )
@@ -261,7 +263,7 @@ fn status(status: JobStatus) -> &'static str {
         JobStatus::Waiting => "waiting for an approval",
         JobStatus::Pending => "pending: a concurrency group holds it back",
         JobStatus::Requested => "requested",
-        JobStatus::Other => "in a state that this mayfly does not know",
+        JobStatus::Other => "in a state unknown to this mayfly",
     }
 }
 
@@ -379,7 +381,7 @@ pub fn text(answer: &Outside, room: Option<usize>) -> String {
             ]);
         }
         parts.push(format!(
-            "{}\n{FAINT}(of its repository around that time; sweeper asks for them again){FAINT:#}",
+            "{}\n{FAINT}(of its repository around that time; sweeper requests them again){FAINT:#}",
             table.fitted(room)
         ));
     }

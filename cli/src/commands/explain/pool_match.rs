@@ -10,7 +10,7 @@ use crate::commands::matching::because;
 
 /// What one pool says to a job.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Said {
+pub struct PoolVerdict {
     /// The pool.
     pub pool: PoolName,
     /// Why it does not take it; none if it does.
@@ -24,13 +24,13 @@ pub struct Matched {
     pub pool: Option<PoolName>,
     /// The version of the pools file that placed it.
     pub version: u64,
-    /// The version in force, by which the pools are asked here.
+    /// The active version, by which the pools are asked here.
     pub active_version: u64,
-    /// What each pool says to it by the version in force.
-    pub pools: Vec<Said>,
+    /// What each pool says to it by the active version.
+    pub pools: Vec<PoolVerdict>,
 }
 
-/// Asks every pool in force about a job.
+/// Asks every active pool about a job.
 #[must_use]
 pub fn matched(record: &JobRecord, pools: &Pools) -> Matched {
     let asked = MatchQuery {
@@ -44,7 +44,7 @@ pub fn matched(record: &JobRecord, pools: &Pools) -> Matched {
         version: record.pools_version,
         active_version: pools.version,
         pools: said
-            .map(|(pool, verdict)| Said {
+            .map(|(pool, verdict)| PoolVerdict {
                 pool: pool.name.clone(),
                 because: (verdict != Verdict::Takes)
                     .then(|| because(pool, &verdict))
@@ -55,7 +55,7 @@ pub fn matched(record: &JobRecord, pools: &Pools) -> Matched {
 }
 
 impl Matched {
-    /// The pool that takes the job by the version in force.
+    /// The pool that takes the job by the active version.
     #[must_use]
     pub fn taker(&self) -> Option<&PoolName> {
         self.pools
@@ -70,14 +70,14 @@ impl Matched {
         let mut words = Vec::new();
         if self.version != self.active_version {
             words.push(format!(
-                "placed by version {} of the pools file; by version {}, in force now:",
+                "placed by version {} of the pools file; by version {}, which is active now:",
                 self.version, self.active_version
             ));
         }
         words.extend(self.pools.iter().map(|said| match &said.because {
             None if self.pool.as_ref() == Some(&said.pool) => {
                 format!(
-                    "{} takes it: it offers all of its labels, one of its own among them",
+                    "{} takes it: it offers all of the job's labels, one of the pool's own among them",
                     said.pool
                 )
             }

@@ -1,4 +1,4 @@
-//! All that is told of one job.
+//! All that `mayfly explain` shows of one job.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -117,7 +117,7 @@ pub struct JobReport {
     pub cost_nanodollars: Option<NanoDollars>,
     /// What that bought, in billionths of a dollar.
     pub spend_nanodollars: Option<Spend>,
-    /// What the job would have cost on GitHub's hosted runner of like size: of a job of a private
+    /// What the job would have cost on a GitHub-hosted runner of similar size: of a job of a private
     /// repository that has ended, if GitHub has such a runner.
     pub hosted_nanodollars: Option<NanoDollars>,
     /// Why it is not known what some of its runners cost.
@@ -223,7 +223,7 @@ fn phases(record: &JobRecord, runner: Option<&Runner>) -> Vec<PhaseLine> {
     timeline.phases().iter().map(line).collect()
 }
 
-/// What an ended job of a private repository would have cost on GitHub's hosted runner of like size.
+/// What an ended job of a private repository would have cost on a GitHub-hosted runner of similar size.
 fn hosted(
     record: &JobRecord,
     runner: Option<&Runner>,
@@ -291,7 +291,7 @@ async fn runners_of<S: Store + History>(
         .filter(|runner| has_to_do(runner, record));
     let mut found: BTreeMap<RunnerId, Runner> = BTreeMap::new();
     for runner in involved {
-        // One that closed while this was read is told as it ended.
+        // One that closed while this was read is shown as ended.
         if runner.closed_at.is_some() || !found.contains_key(&runner.id) {
             found.insert(runner.id.clone(), runner);
         }
@@ -328,7 +328,7 @@ fn has_to_do(runner: &Runner, record: &JobRecord) -> bool {
 }
 
 /// A swap is no failure.
-const NORMAL: &str = "that is normal, GitHub gives a runner any job whose labels it has";
+const NORMAL: &str = "that is normal; GitHub gives a runner any job whose labels it has";
 
 /// GitHub gives a runner any job that its labels cover: whose runner went to whom.
 fn swaps(record: &JobRecord, runners: &[Runner]) -> Vec<String> {

@@ -22,9 +22,9 @@ pub(crate) struct ReportSources<'a> {
     pub(crate) pool: Option<&'a PoolStatus>,
     /// The runner that it runs, or ran on, if it is ours.
     pub(crate) runner: Option<&'a Runner>,
-    /// How the pools in force match it.
+    /// How the active pools match it.
     pub(crate) matched: Option<&'a Matched>,
-    /// What it would have cost on GitHub's hosted runner of like size.
+    /// What it would have cost on a GitHub-hosted runner of similar size.
     pub(crate) hosted: Option<NanoDollars>,
     /// What sweeper has yet to do about it.
     pub(crate) follow_up: Option<&'a OutboxEntry>,
@@ -123,10 +123,10 @@ fn unplaced(around: &ReportSources<'_>) -> WaitReason {
         around.follow_up,
     ) {
         (Some(pool), Some(_)) => waits.helped(format!(
-            "pool {pool} takes it by the pools file in force: it moves there within a minute"
+            "pool {pool} takes it by the active pools file: it moves there within a minute"
         )),
         (Some(pool), None) => waits.helped(format!(
-            "pool {pool} takes it by the pools file in force: mayfly retry {}",
+            "pool {pool} takes it by the active pools file: mayfly retry {}",
             around.record.id
         )),
         (None, _) => {
@@ -217,7 +217,7 @@ fn closed(record: &JobRecord, runner: Option<&Runner>, hosted: Option<NanoDollar
             summary.push_str(&format!(", cost {}", dollars(*cost)));
             if let Some(hosted) = hosted {
                 summary.push_str(&format!(
-                    " (GitHub's hosted runner of like size: {})",
+                    " (GitHub-hosted runner of similar size: {})",
                     dollars(hosted)
                 ));
             }

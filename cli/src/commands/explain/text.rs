@@ -133,7 +133,7 @@ fn story(report: &JobReport, room: Option<usize>) -> String {
     }
     let cut = if report.story_incomplete {
         format!(
-            "\n{FAINT}so many runners ended meanwhile that some of this story may not have been found{FAINT:#}"
+            "\n{FAINT}too many runners ended in that time to read them all: parts of this story may be missing{FAINT:#}"
         )
     } else {
         String::new()

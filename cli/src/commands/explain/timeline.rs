@@ -78,7 +78,7 @@ fn of_job(record: &JobRecord) -> Vec<Loose<'_>> {
             "queued at GitHub",
         ));
     }
-    lines.push(line(record.received_at, "received", "Mayfly heard of it"));
+    lines.push(line(record.received_at, "received", "Mayfly learned of it"));
     lines.extend(
         record
             .story
@@ -103,16 +103,16 @@ fn of_runner(runner: &Runner, job: JobId, begin: Timestamp) -> Vec<Loose<'_>> {
     let times = &runner.timeline;
     let pulled = |at: Timestamp| match times.pull_started {
         Some(began) => format!(
-            "its image is there, after {}",
+            "its image is pulled, after {}",
             duration_text(at.since(began))
         ),
-        None => "its image is there".to_owned(),
+        None => "its image is pulled".to_owned(),
     };
     lines.extend(times.pull_started.map(|at| {
         line(
             at,
             "image_pull_started",
-            "its task pulls the image".to_owned(),
+            "its task starts to pull the image".to_owned(),
         )
     }));
     // ECS dates the end of a pull that failed, too.
@@ -125,7 +125,7 @@ fn of_runner(runner: &Runner, job: JobId, begin: Timestamp) -> Vec<Loose<'_>> {
     lines.extend(
         times
             .started
-            .map(|at| line(at, "task_running", "ECS calls it running".to_owned())),
+            .map(|at| line(at, "task_running", "its task is running".to_owned())),
     );
     // The first line here says it.
     let notes = runner
@@ -155,7 +155,7 @@ fn of_runner(runner: &Runner, job: JobId, begin: Timestamp) -> Vec<Loose<'_>> {
     from(begin, runner, lines)
 }
 
-/// A runner of the idle floor, or another job's, was there long before: only that is told of the
+/// A runner of the idle floor, or another job's, was there long before: only that is shown of the
 /// time before the job.
 fn from<'a>(begin: Timestamp, runner: &'a Runner, mut lines: Vec<Loose<'a>>) -> Vec<Loose<'a>> {
     let before = lines.len();

@@ -21,7 +21,7 @@ use crate::failure::Failure;
 
 /// What the pages are about.
 #[derive(Clone, Debug)]
-pub struct About {
+pub struct SetupContext {
     /// The stack.
     pub stack: String,
     /// GitHub, as people open it, without a slash at the end.
@@ -61,12 +61,12 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Everything that a request is answered from.
 pub struct CallbackServer {
     /// What the pages are about.
-    pub about: About,
+    pub about: SetupContext,
     /// `127.0.0.1:<port>`: the only Host.
     pub authority: String,
     ticket: Mutex<Option<String>>,
     cookie: String,
-    guard: Mutex<OauthStates>,
+    oauth_states: Mutex<OauthStates>,
     clock: Clock,
     arrivals: mpsc::UnboundedSender<Arrival>,
     outcome: watch::Sender<Option<Outcome>>,
@@ -97,7 +97,7 @@ impl CallbackServer {
     ///
     /// If the operating system has no randomness.
     pub fn new(
-        about: About,
+        about: SetupContext,
         authority: String,
         clock: Clock,
         arrivals: mpsc::UnboundedSender<Arrival>,
@@ -108,7 +108,7 @@ impl CallbackServer {
             authority,
             ticket: Mutex::new(Some(ticket.clone())),
             cookie: secrets_store::fresh()?.expose().to_owned(),
-            guard: Mutex::default(),
+            oauth_states: Mutex::default(),
             clock,
             arrivals,
             outcome: watch::Sender::new(None),
@@ -158,7 +158,7 @@ impl CallbackServer {
     ///
     /// If the operating system has no randomness.
     pub fn form(&self, choice: &Choice) -> Result<String, Failure> {
-        let state = lock(&self.guard).issue(choice.clone(), (self.clock)())?;
+        let state = lock(&self.oauth_states).issue(choice.clone(), (self.clock)())?;
         let manifest = choice.manifest(
             &self.about.webhook_url,
             &format!("{}/callback", self.origin()),
@@ -176,7 +176,7 @@ impl CallbackServer {
     ///
     /// If the operating system has no randomness.
     pub fn form_address(&self, choice: &Choice) -> Result<String, Failure> {
-        let state = lock(&self.guard).issue(choice.clone(), (self.clock)())?;
+        let state = lock(&self.oauth_states).issue(choice.clone(), (self.clock)())?;
         let manifest = choice.manifest(
             &self.about.webhook_url,
             &format!("{}/callback", self.origin()),
@@ -193,8 +193,8 @@ impl CallbackServer {
     ///
     /// [`Refused`].
     pub fn take(&self, state: Option<&str>, code: Option<&str>) -> Result<(), Refused> {
-        let (code, choice) = lock(&self.guard).take(state, code, (self.clock)())?;
-        // No one listens any more only when the command is over.
+        let (code, choice) = lock(&self.oauth_states).take(state, code, (self.clock)())?;
+        // There is always a listener until the command ends.
         let _ = self.arrivals.send(Arrival { code, choice });
         Ok(())
     }

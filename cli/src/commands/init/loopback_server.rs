@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::callback_server::{About, Arrival, CallbackServer, Clock};
+use super::callback_server::{Arrival, CallbackServer, Clock, SetupContext};
 use super::routes;
 use crate::commands::loopback::listen;
 use crate::failure::Failure;
@@ -34,7 +34,7 @@ impl LoopbackServer {
     /// # Errors
     ///
     /// If the port is taken, or the operating system has no randomness.
-    pub async fn start(about: About, port: u16, clock: Clock) -> Result<Self, Failure> {
+    pub async fn start(about: SetupContext, port: u16, clock: Clock) -> Result<Self, Failure> {
         let (listener, local) = listen(port).await?;
         let (sender, arrived) = mpsc::unbounded_channel();
         let (callback_server, ticket) =
@@ -46,7 +46,7 @@ impl LoopbackServer {
             let until = async {
                 let _ = left.await;
             };
-            // It ends with the command: no one would hear of an error.
+            // It ends with the command, so an error would go unseen.
             let _ = axum::serve(listener, router)
                 .with_graceful_shutdown(until)
                 .await;

@@ -35,7 +35,7 @@ pub struct Choice {
     pub scope: Scope,
     /// Whose the App is.
     pub owner: Owner,
-    /// The App's name: no one else's at that GitHub.
+    /// The App's name: unique at that GitHub.
     pub name: String,
 }
 
@@ -75,7 +75,7 @@ const ACTIONS: Need = Need {
     name: "actions",
     title: "Actions",
     level: "read",
-    why: "to be told of queued jobs, and to ask about those whose delivery was lost",
+    why: "to receive queued jobs, and to look up those whose delivery was lost",
 };
 
 const METADATA: Need = Need {
@@ -92,15 +92,14 @@ const ORGANIZATION_RUNNERS: Need = Need {
     name: RUNNERS,
     title: "Self-hosted runners (organization)",
     level: "write",
-    why: "to register runners at the organization and take them away again; it reaches no code",
+    why: "to register runners at the organization and remove them; it gives no access to code",
 };
 
 const ADMINISTRATION: Need = Need {
     name: "administration",
     title: "Administration (repository)",
     level: "write",
-    why: "to register runners at repositories. GitHub has no smaller permission for that: it also allows to change settings, \
-          collaborators and branch protection, and to delete the repository. Mayfly asks for tokens with this permission for one repository at a time",
+    why: "to register runners at repositories. GitHub has no smaller permission for that: it also allows changing settings, collaborators and branch protection, and deleting the repository. Mayfly asks for tokens with this permission for one repository at a time",
 };
 
 /// The one event that Mayfly acts on.
@@ -138,7 +137,7 @@ impl Choice {
                 format!("An App's name has 1 to {LONGEST_NAME} characters"),
             );
         }
-        // `_` is in the logins of enterprise managed users and of no one else.
+        // Only logins of enterprise managed users contain `_`.
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if organization.len() > LONGEST_LOGIN || !organization.chars().all(allowed) {
             let problem = format!(

@@ -24,18 +24,16 @@ const LONGEST_CODE: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It has no state, or another one than any form of this run.
-    #[error("this is not the answer to a form of this run of mayfly: its state is another")]
+    #[error("this answer belongs to another run of mayfly: its state differs")]
     Foreign,
     /// It came before.
-    #[error("this answer was taken already, and counts once")]
+    #[error("this answer was used already, and works only once")]
     Replayed,
     /// Its form is more than an hour old.
-    #[error(
-        "this is the answer to a form that is more than an hour old: begin again on mayfly's page"
-    )]
+    #[error("the form of this answer is more than an hour old: start again on mayfly's page")]
     Stale,
     /// It has no code, or one that is none of GitHub's.
-    #[error("there is no code in this answer, or none as GitHub gives it")]
+    #[error("this answer has no code in the form that GitHub uses")]
     NoCode,
 }
 

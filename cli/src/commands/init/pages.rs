@@ -109,8 +109,7 @@ pub fn choose(stack: &str, defaults: &Defaults, wrong: Option<&Wrong>) -> String
     let repository = option(
         Scope::Repository,
         "Runners of single repositories",
-        "For personal accounts, and for organizations without runner groups. Each runner can reach one repository only, but the App \
-         itself is given much: its key administers every repository that it is installed on.",
+        "For personal accounts, and for organizations without runner groups. Each runner can reach one repository only, but the App itself gets broad permissions: its key administers every repository that it is installed on.",
     );
     let owner = text_field(
         Field::Organization,
@@ -130,10 +129,10 @@ pub fn choose(stack: &str, defaults: &Defaults, wrong: Option<&Wrong>) -> String
         "<p>A private GitHub App for the deployment <b>{}</b>: only its owner can install it. GitHub creates its key and hands it to \
          mayfly in the terminal, which stores it in your AWS account; it never passes through this page.</p>\n\
          <form method=\"post\" action=\"/manifest\"><fieldset><legend>Where runners register</legend>{organization}{repository}</fieldset>\
-         {owner}{name}<p><button>Show what GitHub is asked for</button></p></form>",
+         {owner}{name}<p><button>Show the permissions</button></p></form>",
         escaped(stack),
     );
-    page("Make the GitHub App", &body)
+    page("Create the GitHub App", &body)
 }
 
 fn word(scope: Scope) -> &'static str {
@@ -158,7 +157,7 @@ fn asked(scope: Scope) -> String {
     }
     let _ = write!(
         html,
-        "<li>event <b>{EVENT}</b> <span>a job is queued, begun or over; Mayfly is told of no other activity</span></li>"
+        "<li>event <b>{EVENT}</b> <span>a job is queued, started or finished; Mayfly receives no other activity</span></li>"
     );
     html
 }

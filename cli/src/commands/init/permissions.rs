@@ -64,7 +64,7 @@ pub fn review(github: &str, app: &AppInfo, installations: &[Installation]) -> Ve
             "at {settings}, tick \"Workflow job\" under \"Subscribe to events\" (it shows once Actions is at least Read-only)"
         );
         findings.push(Finding {
-            problem: format!("the App is not told of {EVENT}: GitHub would deliver nothing"),
+            problem: format!("the App is not subscribed to {EVENT}: GitHub would deliver nothing"),
             fix,
         });
     }
@@ -115,8 +115,8 @@ fn granted(app: &AppInfo, installation: &Installation) -> Vec<Finding> {
     let elsewhere = has(&app.permissions, "administration", "write");
     if scope(app) == Some(Scope::Organization) && !organization && !elsewhere {
         findings.push(Finding {
-            problem: format!("{account} is no organization, and the App may register runners at organizations only"),
-            fix: "install it on an organization, or make an App with --scope repository".to_owned(),
+            problem: format!("{account} is not an organization, and the App may register runners at organizations only"),
+            fix: "install it on an organization, or create an App with --scope repository".to_owned(),
         });
     }
     findings

@@ -194,11 +194,11 @@ fn not_navigated(callback_server: &CallbackServer, headers: &HeaderMap) -> Optio
     if origin.is_some_and(|origin| {
         origin != callback_server.origin() && origin != callback_server.about.github
     }) {
-        return Some("another site sent this");
+        return Some("this request came from another site");
     }
     let embedded = said("sec-fetch-mode").is_some_and(|mode| mode != "navigate")
         || said("sec-fetch-dest").is_some_and(|dest| dest != "document");
-    embedded.then_some("this is to be opened in a window of its own")
+    embedded.then_some("open this page in a window of its own")
 }
 
 async fn done(State(callback_server): Shared) -> Response {

@@ -1,9 +1,9 @@
 //! From an App's key to deliveries that arrive, in steps that may be cut off anywhere and begun
 //! again.
 //!
-//! The App's id and key are stored first: they are what cannot be had twice. Then GitHub is told
-//! where deliveries go and what signs them, and last the secret is stored. Anyone who finds the
-//! App's parameter without the secret's goes on from there.
+//! The App's id and key are stored first: they are what cannot be had twice. Then the webhook's URL
+//! and secret are set at GitHub, and last the secret is stored. Anyone who finds the App's
+//! parameter without the secret's goes on from there.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// Pauses before a code is exchanged again after no answer.
 const PAUSES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(5)];
 
-/// Who is told how it goes, line by line.
+/// Where progress is reported, line by line.
 pub trait Say: Send + Sync {
     /// A line.
     fn say(&self, line: &str);
@@ -138,13 +138,13 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
     /// # Errors
     ///
     /// If GitHub does not take the code, or AWS does not take the key: the App exists at GitHub
-    /// then, and what to do is told.
+    /// then, and the error says what to do.
     pub async fn exchange(&self, code: &Code) -> Result<NewApp, Failure> {
         let made = self.converted(code).await?;
         self.keep(&self.key_of(&made)).await.map_err(|failure| {
             let settings = settings_url(&self.github, &made.app);
             let hint = format!(
-                "{}\n  The App {} is there, but no one has its key now. Generate a private key at {settings}, then\n  {}",
+                "{}\n  The App {} exists, but its key is lost. Generate a private key at {settings}, then\n  {}",
                 failure.hint,
                 made.app.name,
                 go_on(&made.app.id.to_string())
@@ -178,21 +178,21 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
             .map_err(|error| self.orphan(&error, lost))
     }
 
-    /// GitHub gives a code only once the App is there: so whatever goes wrong from then on leaves
-    /// an App whose key no one has.
+    /// GitHub gives a code only once the App is there: so any failure from then on leaves an App
+    /// whose key is lost.
     fn orphan(&self, error: &CallError, lost: bool) -> Failure {
         let failure = refused("get the App's key", error);
         let why = match error {
             CallError::Refused { status: 404, .. } if lost => {
-                "an answer of GitHub's was lost on the way, and the code counts once"
+                "GitHub's answer was lost on the way, and the code works only once"
             }
             CallError::Refused { status: 404, .. } => {
                 "the code was used already, or is older than an hour"
             }
-            _ => "GitHub has made the App, but did not hand over its key",
+            _ => "GitHub created the App, but did not return its key",
         };
         let hint = format!(
-            "{why}.\n  The App is there without a key. Delete it under {0}/settings/apps (or the organization's settings, Developer settings,\n  \
+            "{why}.\n  The App exists without a key. Delete it under {0}/settings/apps (or the organization's settings, Developer settings,\n  \
              GitHub Apps) and run mayfly init again; or generate a private key there, and\n  {1}",
             self.github,
             go_on("<its App ID>")
@@ -230,10 +230,10 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
     /// If it is not, or GitHub does not answer.
     pub async fn known(&self, key: &AppKey) -> Result<AppInfo, Failure> {
         let app = self.github_setup.enter(key)?;
-        let now = patiently("look at the App", || app.app_info(soon())).await?;
+        let now = patiently("read the App", || app.app_info(soon())).await?;
         if now.id != key.app_id {
             let problem = format!(
-                "the key is of the App {} ({}), not of {}",
+                "the key belongs to the App {} ({}), not to {}",
                 now.id, now.name, key.app_id
             );
             return Err(Failure::new(problem, format!("pass --app-id {}", now.id)));
@@ -273,7 +273,7 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
             .write(&name, &text, self.existing)
             .await?;
         self.teller.say(&format!(
-            "the App's deliveries go to {}; stored what signs them ({name})",
+            "the App's deliveries go to {}; stored the secret that signs them ({name})",
             self.webhook_url
         ));
         Ok(before)
@@ -291,7 +291,7 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
         wait: bool,
     ) -> Result<Answer, Failure> {
         let app = self.github_setup.enter(key)?;
-        let now = patiently("look at the App", || app.app_info(soon())).await?;
+        let now = patiently("read the App", || app.app_info(soon())).await?;
         let install = install_url(&now);
         let mut installed =
             patiently("list the App's installations", || app.installations(soon())).await?;
@@ -336,7 +336,7 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
                 Ensured::Found => runner_group::OWN,
                 Ensured::Made => {
                     self.teller
-                    .say(&format!("made the runner group {} of {login}: all of its private repositories may use it", runner_group::OWN));
+                    .say(&format!("created the runner group {} of {login}: all of its private repositories may use it", runner_group::OWN));
                     runner_group::OWN
                 }
                 Ensured::Refused(why) => {
@@ -426,11 +426,18 @@ fn go_on(id: &str) -> String {
 /// Whether deliveries arrive, in a line.
 fn arrival(proof: &DeliveryCheck) -> String {
     match proof {
-        DeliveryCheck::Arrived { event, status } => format!("a delivery ({event}) arrived, and its signature was accepted ({status})"),
-        DeliveryCheck::Refused { event, status: 0 } => format!("a delivery ({event}) was sent, and there was no answer"),
-        DeliveryCheck::Refused { event, status } => format!("a delivery ({event}) was answered {status}"),
+        DeliveryCheck::Arrived { event, status } => {
+            format!("a delivery ({event}) arrived, and its signature was accepted ({status})")
+        }
+        DeliveryCheck::Refused { event, status: 0 } => {
+            format!("a delivery ({event}) was sent, but got no answer")
+        }
+        DeliveryCheck::Refused { event, status } => {
+            format!("a delivery ({event}) was answered {status}")
+        }
         DeliveryCheck::Nothing => {
-            "GitHub has nothing that could be delivered again: the next job's delivery will show whether it arrives".to_owned()
+            "GitHub has no delivery to repeat: the next job will show whether its delivery arrives"
+                .to_owned()
         }
     }
 }

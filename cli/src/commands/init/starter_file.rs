@@ -21,7 +21,7 @@ pub fn pools_file(scope: Scope, accounts: &[Account], group: &str) -> String {
         Scope::Organization => {
             format!(
                 "scope = \"organization\"\n\
-                 # Which repositories may use the runners is said in the group's settings: organization settings > Actions > Runner groups.\n\
+                 # The group's settings say which repositories may use the runners: organization settings > Actions > Runner groups.\n\
                  runner_group = \"{group}\"\n"
             )
         }
@@ -32,7 +32,7 @@ pub fn pools_file(scope: Scope, accounts: &[Account], group: &str) -> String {
     };
     format!(
         "#:schema ./pools.schema.json\n\
-         # For editors: mayfly schema > pools.schema.json. Check with `mayfly check pools.toml`, put in force with `mayfly apply pools.toml`.\n\n\
+         # For editors: mayfly schema > pools.schema.json. Check with `mayfly check pools.toml`, apply it with `mayfly apply pools.toml`.\n\n\
          [github]\n\
          accounts = [{accounts}]\n\n\
          [pools.linux]\n\

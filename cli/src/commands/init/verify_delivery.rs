@@ -122,7 +122,7 @@ pub async fn see(app: &impl Deliveries, before: &Before) -> Result<DeliveryCheck
             return Ok(last.unwrap_or(DeliveryCheck::Nothing));
         }
         if let Some(one) = candidate.filter(|_| asked.is_none_or(|at| at.elapsed() >= AGAIN)) {
-            match patiently("ask for a delivery again", || app.redeliver(one.id, soon())).await? {
+            match patiently("request a redelivery", || app.redeliver(one.id, soon())).await? {
                 Redelivered::Asked => asked = Some(Instant::now()),
                 Redelivered::Impossible(_) => {
                     dead.insert(one.guid.clone());

@@ -44,7 +44,7 @@ pub enum Kind {
 pub struct Differing<'a> {
     /// Its name.
     pub name: &'a PoolName,
-    /// As it is in force.
+    /// As it is active.
     pub before: Option<&'a Pool>,
     /// As it is to be.
     pub after: Option<&'a Pool>,

@@ -12,8 +12,7 @@ use super::difference::{Differing, Kind};
 use crate::terminal::text_format::counted;
 
 /// What `max = 0` means.
-const PAUSED: &str =
-    "paused (max = 0): it takes jobs, and starts nothing for them until max is raised";
+const PAUSED: &str = "paused (max = 0): it takes jobs, but starts no runners until max is raised";
 
 /// What is in a pool now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -117,7 +116,7 @@ fn removed(live: &Live, destinations: &Destinations) -> Vec<String> {
     }
     if live.registered > 0 {
         said.push(format!(
-            "{} may still be given a job by GitHub, or go",
+            "{} may still get a job from GitHub, or end without one",
             counted(live.registered, "registered runner")
         ));
     }
@@ -175,7 +174,7 @@ fn changed(differing: &Differing<'_>, live: &Live) -> Vec<String> {
             max => format!(" until fewer than {max} are left"),
         };
         said.push(format!(
-            "{} now: each job runs to its end, and no more start{until}",
+            "{} now: each job runs to its end, but no more start{until}",
             counted(runners, "runner")
         ));
     }
@@ -193,18 +192,18 @@ fn changed(differing: &Differing<'_>, live: &Live) -> Vec<String> {
     }
     if differing.touches(&["image", "task_role"]) && runners > 0 {
         said.push(format!(
-            "{} now: what is new is for those that start from now on",
+            "{} now: the change applies to those that start from now on",
             counted(runners, "runner")
         ));
     }
     if differing.touches(&["scope", "runner_group"]) && live.waiting > 0 {
         said.push(format!(
-            "{}: their runners register where they were to",
+            "{}: their runners register where they were meant to",
             waiting(live.waiting)
         ));
     }
     if differing.touches(&["repositories", "public"]) && (live.waiting > 0 || live.registered > 0) {
-        said.push("jobs that the new rules do not admit are refused when they begin, also those that wait now".to_owned());
+        said.push("jobs that the new rules do not admit are refused when they begin, even if they wait now".to_owned());
     }
     if differing.touches(&["labels", "any", "priority"]) && live.waiting > 0 {
         said.push(format!("{}: stay in this pool", waiting(live.waiting)));

@@ -71,7 +71,7 @@ fn fitted(sections: &[Section], room: usize) -> String {
         _ => format!(" and {left_out} more"),
     };
     written.push_str(&format!(
-        "\nToo long for a comment: the last {shortened}{more} are not shown key by key. Run `mayfly plan` for the whole.\n"
+        "\nToo long for a comment: the last {shortened}{more} are not shown key by key. Run `mayfly plan` for the full plan.\n"
     ));
     written
 }
@@ -103,7 +103,7 @@ fn head(plan: &Plan) -> String {
 fn against(plan: &Plan) -> String {
     let file = code(&plan.file);
     let Some(version) = &plan.active_pools else {
-        return format!("{file}; no pools file is in force yet.");
+        return format!("{file}; no pools file is active yet.");
     };
     let at = version
         .applied_at
@@ -115,7 +115,7 @@ fn against(plan: &Plan) -> String {
         .map(|by| format!(" by {}", code(by)))
         .unwrap_or_default();
     format!(
-        "{file} against version {} in force{at}{by}.",
+        "{file} against the active version {}{at}{by}.",
         version.version
     )
 }
@@ -144,7 +144,7 @@ fn of_pool(pool: &PoolPlan, every_key: bool) -> Section {
     };
     let title = format!("{verb} pool {}", code(pool.pool.as_str()));
     let keys: Vec<String> = match pool.change {
-        // What goes is known; only what it means is news.
+        // A removed pool's keys are known; only the effects are shown.
         Kind::Remove => Vec::new(),
         Kind::Change => pool.keys.iter().map(key).collect(),
         Kind::Add => {

@@ -13,10 +13,10 @@ use crate::deployment::connect::Connected;
 use crate::deployment::iam::Iam;
 use crate::deployment::launch_config::launch_config;
 use crate::github::access;
-use crate::github::runner_group::{self, FIX, Named};
+use crate::github::runner_group::{self, FIX, NamedGroup};
 use crate::github::setup::soon;
 
-/// How long GitHub and IAM are waited for: neither planning nor applying depends on them.
+/// How long to wait for GitHub and IAM: neither planning nor applying depends on them.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// A warning, and what to do.
@@ -50,7 +50,7 @@ async fn groups(connected: &Connected, pools: &Pools) -> Vec<Warning> {
 
 /// What to say of groups that are not there.
 #[must_use]
-pub fn missing(groups: &[Named]) -> Vec<Warning> {
+pub fn missing(groups: &[NamedGroup]) -> Vec<Warning> {
     groups
         .iter()
         .filter(|named| named.there == Ok(false))

@@ -25,7 +25,7 @@ const MONTH: Duration = Duration::from_secs(730 * 60 * 60);
 /// they are.
 const PLACED: usize = 50;
 
-/// The version of the file in force.
+/// The version of the active file.
 #[derive(Clone, Debug, Serialize)]
 pub struct ActivePools {
     /// Its number.
@@ -121,7 +121,7 @@ pub struct Compared<'a> {
     pub author: Option<String>,
     /// That it was not `mayfly apply` who did.
     pub drift: Option<Drift>,
-    /// The pools in force.
+    /// The active pools.
     pub before: Option<&'a Pools>,
     /// The file that would take its place.
     pub file: &'a Readable,

@@ -54,7 +54,7 @@ pub fn text(plan: &Plan, every_key: bool) -> String {
 fn head(plan: &Plan) -> String {
     let mut head = format!("stack {}: ", plan.stack);
     match &plan.active_pools {
-        None => head.push_str("no pools file is in force yet"),
+        None => head.push_str("no pools file is active yet"),
         Some(version) => {
             let _ = write!(head, "version {}", version.version);
             if let Some(at) = version.applied_at {
@@ -101,7 +101,7 @@ fn of_pool(pool: &PoolPlan, one_line: bool) -> Vec<String> {
             *head = format!("{head}  {}", said.join(", "));
         }
     } else if pool.change != Kind::Remove {
-        // What goes is known; only what it means is news.
+        // A removed pool's keys are known; only the effects are shown.
         lines.extend(pool.keys.iter().map(key));
     }
     lines.extend(
@@ -192,7 +192,7 @@ pub(super) fn vcpus(vcpus: &VcpuPlan) -> Option<String> {
         }
         Some(allowed) => format!("the account may run {allowed}"),
         None => format!(
-            "{FAINT}how many the account may run is unknown: Service Quotas does not tell these credentials{FAINT:#}"
+            "{FAINT}how many the account may run is unknown: these credentials may not read Service Quotas{FAINT:#}"
         ),
     };
     let figure = if before == after {
@@ -211,7 +211,7 @@ fn cents(cost: NanoDollars) -> String {
 
 pub(super) fn summary(plan: &Plan) -> String {
     if plan.same {
-        return format!("{GOOD}nothing to change{GOOD:#}: this very file is in force");
+        return format!("{GOOD}nothing to change{GOOD:#}: this file is already active");
     }
     if !plan.changes_something() {
         return format!("{GOOD}nothing to change{GOOD:#} but comments and layout");

@@ -1,4 +1,4 @@
-//! The pools in force, and what is left of others.
+//! The active pools, and what is left of others.
 
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::pool::{Pool, Pools as InForce, RepositoryPattern};
@@ -12,12 +12,12 @@ use crate::deployment::pools_store::Version;
 use crate::terminal::text_format::size;
 use crate::terminal::time_format::Rfc3339;
 
-/// The pools in force, as JSON.
+/// The active pools, as JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct PoolsReport {
-    /// The version in force.
+    /// The active version.
     pub version: u64,
-    /// A newer version that is broken, and so is in force nowhere.
+    /// A newer version that is broken, and so is active nowhere.
     pub broken: Option<u64>,
     /// When the newest version was applied.
     pub applied_at: Option<Rfc3339>,
@@ -82,7 +82,7 @@ pub struct Known<'a> {
     pub newest: &'a Version,
     /// Who wrote it.
     pub author: Option<String>,
-    /// The pools in force, of that version or an earlier one.
+    /// The active pools, of that version or an earlier one.
     pub pools: &'a InForce,
 }
 

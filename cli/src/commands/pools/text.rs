@@ -1,4 +1,4 @@
-//! The pools in force as a table, and what drains.
+//! The active pools as a table, and what drains.
 
 use mayfly_domain::model::label;
 use mayfly_domain::model::time::Timestamp;
@@ -28,7 +28,7 @@ pub fn text(answer: &PoolsReport, now: Timestamp, room: Option<usize>) -> String
     lines[0].push_str(&format!(", applied{at}{by}"));
     if let Some(broken) = answer.broken {
         lines.push(format!(
-            "{CAUTION}version {broken} is broken: version {} is in force{CAUTION:#}",
+            "{CAUTION}version {broken} is broken: version {} stays active{CAUTION:#}",
             answer.version
         ));
     }

@@ -33,7 +33,7 @@ const HEAD: [&str; 13] = [
 /// If they cannot be written.
 pub fn csv(ended: &Ended, since: Timestamp) -> Result<String, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
-        Failure::new(format!("write the report as CSV: {error}"), "")
+        Failure::new(format!("could not write the report as CSV: {error}"), "")
     };
     let runners = runners_by_job(ended);
     let mut writer = csv::Writer::from_writer(Vec::new());

@@ -58,7 +58,7 @@ pub async fn rotate<D: GithubSetup, V: SecretsStore>(
     let now = patiently("check the new key", || app.app_info(soon())).await?;
     if now.id != key.app_id {
         let problem = format!(
-            "this key is of the App {} ({}), not of {}",
+            "this key belongs to the App {} ({}), not to {}",
             now.id, now.name, key.app_id
         );
         return Err(Failure::new(
@@ -73,8 +73,8 @@ pub async fn rotate<D: GithubSetup, V: SecretsStore>(
         != kept.version + 1
     {
         return Err(Failure::new(
-            format!("someone else wrote the SSM parameter {name} meanwhile"),
-            "look which key is to be in use, and run mayfly rotate key with that one again",
+            format!("someone else wrote the SSM parameter {name} in the meantime"),
+            "decide which key to use, and run mayfly rotate key again with that one",
         ));
     }
     place

@@ -6,9 +6,9 @@
 //! | B and A | GitHub signs with A or B, one cannot see which | wait until all functions believe both, tell GitHub B, wait, drop A |
 //! | B | GitHub signs with B | done |
 //!
-//! So what is to do follows from the parameter alone, and telling GitHub twice changes nothing:
-//! anyone who is stopped anywhere begins again. Two at a time are told apart by the parameter's
-//! version.
+//! So the next step follows from the parameter alone, and setting the secret at GitHub twice
+//! changes nothing: after an interruption at any point, run the command again. Two at a time are
+//! told apart by the parameter's version.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub struct Rotated {
 /// # Errors
 ///
 /// If AWS or GitHub refuses, or someone else changes the parameter meanwhile. Deliveries are
-/// accepted all the same: both secrets are in force.
+/// accepted all the same: both secrets are valid.
 pub async fn rotate<D: GithubSetup, V: SecretsStore>(
     place: &Place<'_, D, V>,
 ) -> Result<Rotated, Failure> {
@@ -61,7 +61,7 @@ pub async fn rotate<D: GithubSetup, V: SecretsStore>(
         .ok_or_else(|| place.missing("github-app"))?;
     let app = place.github_setup.enter(&app_of(&app, &key)?)?;
     // Before anything is written: a key that GitHub does not know would leave it half done.
-    let known = patiently("look at the App", || {
+    let known = patiently("read the App", || {
         mayfly_github::AppApi::app_info(&app, soon())
     })
     .await?;
@@ -74,15 +74,15 @@ pub async fn rotate<D: GithubSetup, V: SecretsStore>(
     let both = if resumed {
         place
             .teller
-            .say("going on with what an earlier run began: both secrets are in force");
+            .say("continuing an earlier run: both secrets are accepted");
         kept
     } else {
         beside(place, &name, &kept).await?
     };
     let secrets = secrets_of(&name, &both)?;
-    // Also where an earlier run may have waited already: how long ago it wrote is told by another
-    // clock than ours.
-    wait(place, "until every function believes both secrets").await;
+    // Also if an earlier run may have waited already: the time of its write is from another clock
+    // than ours.
+    wait(place, "until every function accepts both secrets").await;
 
     same(place, &name, both.version).await?;
     let before: Vec<DeliveryId> = newest(&app).await?.iter().map(|one| one.id).collect();
@@ -90,7 +90,7 @@ pub async fn rotate<D: GithubSetup, V: SecretsStore>(
         url: None,
         secret: Some(secrets.current.clone()),
     };
-    patiently("tell GitHub the new secret", || {
+    patiently("set the new secret at GitHub", || {
         mayfly_github::AppApi::set_webhook_config(&app, &wanted, soon())
     })
     .await?;
@@ -141,7 +141,7 @@ async fn beside<D, V: SecretsStore>(
     Ok(Kept { text, version })
 }
 
-/// The parameter must be as it was left: what GitHub is told has to be what the functions believe.
+/// The parameter must be unchanged: GitHub must get the secret that the functions accept.
 async fn same<D, V: SecretsStore>(
     place: &Place<'_, D, V>,
     name: &str,
@@ -161,8 +161,8 @@ async fn same<D, V: SecretsStore>(
 
 fn contended(name: &str) -> Failure {
     Failure::new(
-        format!("someone else wrote the SSM parameter {name} meanwhile"),
-        "one at a time: when the other one has ended, run mayfly rotate webhook-secret again, and it goes on from what is there",
+        format!("someone else wrote the SSM parameter {name} in the meantime"),
+        "only one rotation runs at a time: when the other one has ended, run mayfly rotate webhook-secret again; it continues from there",
     )
 }
 
@@ -198,8 +198,8 @@ async fn accepted(app: &impl Deliveries, before: &[DeliveryId]) -> Result<(), Fa
     }
     Err(Failure::new(
         format!(
-            "{refused} deliveries were refused since GitHub signs with the new secret, and none was accepted"
+            "{refused} deliveries were refused since GitHub began to sign with the new secret, and none was accepted"
         ),
-        "both secrets stay in force. See the logs of the function webhook; then run mayfly rotate webhook-secret again",
+        "both secrets stay accepted. See the log of the function webhook; then run mayfly rotate webhook-secret again",
     ))
 }

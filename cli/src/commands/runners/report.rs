@@ -152,7 +152,7 @@ pub async fn gather<S: Store + History>(
             )
             .await?;
         more |= closed.cut_at.is_some();
-        // One that closed while this was read is told once, as it ended.
+        // One that closed while this was read is shown once, as ended.
         runners.retain(|open| !closed.runners.iter().any(|one| one.id == open.id));
         runners.extend(closed.runners);
     }
@@ -174,7 +174,7 @@ pub async fn gather<S: Store + History>(
 
 impl Filter {
     fn takes(&self, line: &Line) -> bool {
-        // A runner of an organization is told by its organization: it may serve any repository
+        // A runner of an organization is listed under its organization: it may serve any repository
         // there.
         let place = |pattern: &RepositoryPattern| {
             line.place

@@ -10,8 +10,8 @@ use crate::terminal::table::{Cell, Column, Table};
 use crate::terminal::text_format::{clip, counted, plain, size};
 use crate::terminal::time_format::{Rfc3339, age};
 
-/// Everything, top to bottom: pools, what waits, what failed, the safety net; a safety net that is
-/// torn comes second. `room`: the terminal's width.
+/// Everything, top to bottom: pools, what waits, what failed, the safety net; a broken safety net
+/// comes second. `room`: the terminal's width.
 #[must_use]
 pub fn text(answer: &StatusReport, room: Option<usize>) -> String {
     let torn = answer.safety_net.is_torn(answer.at.0);
@@ -58,7 +58,7 @@ pub fn frame(
     if shown.len() > lines {
         let room = lines.saturating_sub(1);
         more = Some(format!(
-            "{FAINT}{} more: a higher terminal shows them, or mayfly status{FAINT:#}",
+            "{FAINT}{} more: use a taller terminal, or mayfly status{FAINT:#}",
             counted(shown.len() - room, "line")
         ));
         shown.truncate(room);
@@ -188,7 +188,7 @@ fn starts(answer: &StatusReport) -> Option<String> {
 /// That runners start and GitHub gives them no job, in a word.
 const NOT_ASSIGNED: &str = "no jobs assigned";
 
-/// Where runners register in vain.
+/// Repositories whose runners get no job.
 fn not_assigned(answer: &StatusReport) -> Option<String> {
     let told = answer.pools.iter().flat_map(|pool| pool.not_assigned.iter().map(move |one| (pool, one))).map(|(pool, one)| {
         let (jobs, repository) = (counted(one.jobs, "job"), plain(&one.repository));

@@ -227,12 +227,7 @@ async fn a_real_browser_is_refused_what_is_not_github_s_answer() {
             "{origin}/callback?code=c0de&state=0123456789abcdef"
         ))
         .await;
-    assert!(
-        browser
-            .text("#refused")
-            .await
-            .contains("its state is another")
-    );
+    assert!(browser.text("#refused").await.contains("its state differs"));
     keep_picture(&browser, "init-5-refused").await;
     // Another name for this machine, as after DNS rebinding.
     browser

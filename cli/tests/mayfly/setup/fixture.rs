@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 pub(crate) const APP: &str = "/mayfly/mayfly/github-app";
 pub(crate) const SECRET: &str = "/mayfly/mayfly/webhook-secret";
-/// Where people look at the App's jobs.
+/// Where people read the App's jobs.
 pub(crate) const GITHUB: &str = "/mayfly/mayfly/github";
 
 /// What is as good as a private key here: no one signs with it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use mayfly_cli::commands::init::callback_server::{About, Outcome};
+use mayfly_cli::commands::init::callback_server::{Outcome, SetupContext};
 use mayfly_cli::commands::init::loopback_server::LoopbackServer;
 use mayfly_cli::commands::init::manifest::Scope;
 use mayfly_cli::commands::init::pages::Defaults;
@@ -21,13 +21,13 @@ pub(crate) struct Visit {
     pub(crate) cookie: String,
 }
 
-pub(crate) fn about(github: &str, webhook_url: &str) -> About {
+pub(crate) fn about(github: &str, webhook_url: &str) -> SetupContext {
     let defaults = Defaults {
         scope: Scope::Organization,
         organization: "acme".to_owned(),
         name: "mayfly-acme".to_owned(),
     };
-    About {
+    SetupContext {
         stack: "mayfly".to_owned(),
         github: github.to_owned(),
         webhook_url: webhook_url.to_owned(),
@@ -312,7 +312,7 @@ async fn a_callback_with_another_state_is_refused() {
     visit.state().await;
     let (status, said) = visit.callback("0123456789").await;
     assert_eq!(
-        (status, said.contains("its state is another")),
+        (status, said.contains("its state differs")),
         (403, true),
         "{said}"
     );
@@ -328,7 +328,7 @@ async fn a_callback_that_is_replayed_is_refused() {
     assert_eq!(visit.served.arrival().await.unwrap().code.expose(), "c0de");
     let (status, said) = visit.callback(&state).await;
     assert_eq!(
-        (status, said.contains("taken already")),
+        (status, said.contains("used already")),
         (410, true),
         "{said}"
     );

@@ -232,7 +232,7 @@ fn a_key_of_another_app_takes_nobody_s_place() {
         let failure = key::rotate(&fixture.place(&clock), Secret::new(NEW))
             .await
             .unwrap_err();
-        assert!(failure.problem.contains("of the App 1234567"), "{failure}");
+        assert!(failure.problem.contains("to the App 1234567"), "{failure}");
         assert_eq!(fixture.secrets_store.writes.into_inner(), 0);
     });
 }

@@ -136,7 +136,7 @@ fn the_runner_group_that_the_file_names_is_made() {
             fixture
                 .ears
                 .heard()
-                .contains("made the runner group mayfly of acme"),
+                .contains("created the runner group mayfly of acme"),
             "{}",
             fixture.ears.heard()
         );
@@ -477,7 +477,7 @@ fn an_app_without_the_event_and_the_permissions_is_told_what_it_lacks() {
     );
     assert_eq!(
         problems[2],
-        "the App is not told of workflow_job: GitHub would deliver nothing"
+        "the App is not subscribed to workflow_job: GitHub would deliver nothing"
     );
 }
 

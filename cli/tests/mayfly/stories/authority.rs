@@ -54,7 +54,7 @@ async fn a_runner_group_that_is_missing_is_an_error_and_is_made_once() {
         of_groups(&told),
         [(
             Level::Good,
-            "repaired: made the runner group mayfly of acme"
+            "repaired: created the runner group mayfly of acme"
         )]
     );
     assert_eq!(
@@ -114,7 +114,7 @@ async fn where_github_makes_no_group_it_is_told_what_to_write() {
         of_groups(&told),
         [(
             Level::Error,
-            "GitHub makes no runner group mayfly of acme: Upgrade to GitHub Team"
+            "GitHub did not create the runner group mayfly of acme: Upgrade to GitHub Team"
         )]
     );
     assert!(
@@ -166,7 +166,7 @@ impl Roles for Account {
             ]),
             "hidden" => {
                 return Err(Failure::new(
-                    "look at the role hidden: AccessDenied",
+                    "could not read the role hidden: AccessDenied",
                     "attach DoctorPolicyArn",
                 ));
             }

@@ -22,7 +22,7 @@ pub(crate) fn ledger(system: &System) -> Ledger<Handle> {
     Ledger::new(Handle::new(system.world.table.clone(), "mayfly"))
 }
 
-/// The pools in force.
+/// The active pools.
 pub(crate) fn active_pools(system: &System) -> Option<Pools> {
     let (text, version) = system.world.parameters.get(POOLS)?;
     Some(parse(&text, version).unwrap())

@@ -256,7 +256,7 @@ async fn what_cannot_be_looked_at_is_unknown_and_no_error() {
         app: Err(Unasked::NoApp(NoApp::MayNot {
             parameter: "/mayfly/mayfly/app".to_owned(),
         })),
-        alarms: Err(denied("look at the alarms")),
+        alarms: Err(denied("read the alarms")),
         ..seen(&system).await
     };
     let report = holds_report(
@@ -356,7 +356,7 @@ async fn a_webhook_that_is_wrong_is_mended_and_told_and_mended_once() {
         (told[0].level, told[0].what.as_str()),
         (
             Level::Good,
-            "repaired: GitHub was told to deliver JSON to https://mayfly.test/webhook (was: \"https://old.test/webhook\", \"form\")"
+            "repaired: GitHub now delivers JSON to https://mayfly.test/webhook (was: \"https://old.test/webhook\", \"form\")"
         )
     );
     let (url, kind, kept) = system.world.with_github(|github, _| {
@@ -401,7 +401,7 @@ async fn a_webhook_that_github_does_not_change_is_an_error_and_stays_what_it_is(
     assert!(
         told[0]
             .what
-            .starts_with("set the App's webhook: GitHub does not answer"),
+            .starts_with("could not set the App's webhook: GitHub does not answer"),
         "{}",
         told[0].what
     );
@@ -419,7 +419,7 @@ async fn without_an_app_nothing_is_repaired() {
     let system = begin(507);
     let mut facts = Facts {
         app: Err(Unasked::Refused(Failure::new(
-            "look at the App: GitHub answers 401",
+            "could not read the App: GitHub answers 401",
             "",
         ))),
         ..seen(&system).await

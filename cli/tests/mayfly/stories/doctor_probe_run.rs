@@ -291,7 +291,7 @@ async fn where_ecs_never_answers_it_is_given_up_and_said() {
         panic!("it was started")
     };
     assert!(
-        reason.starts_with("no answer 3; if there is a task of it, it ends"),
+        reason.starts_with("no answer 3; its task, if there is one, ends"),
         "{reason}"
     );
     assert_eq!(ecs.tokens().len(), 4);

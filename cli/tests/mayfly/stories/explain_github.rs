@@ -96,9 +96,9 @@ async fn a_job_that_names_only_a_runner_group_is_told_what_it_lacks() {
     let answer = outside(&system, job, "acme/app").await;
     assert!(answer.pool.is_none(), "{}", answer.summary);
     assert!(
-        answer.help.is_some_and(
-            |help| help.contains("it names no label, as with runs-on: {group: …} alone")
-        )
+        answer
+            .help
+            .is_some_and(|help| help.contains("it names no label (runs-on: {group: …} alone)"))
     );
 }
 

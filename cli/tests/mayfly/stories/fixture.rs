@@ -32,7 +32,7 @@ pub(crate) fn ledger(system: &System) -> Ledger<Handle> {
     system.world.table.ledger("mayfly")
 }
 
-/// The pools in force.
+/// The active pools.
 pub(crate) fn pools(system: &System) -> Pools {
     let (text, version) = system.world.parameters.pools().unwrap();
     mayfly_config::pools_file::parse(&text, version).unwrap()

@@ -121,7 +121,7 @@ async fn a_job_leads_to_the_runner_that_had_it_open_or_closed() {
     let Whose::Nobody(why) = of_job(&system, JobId(1)).await else {
         panic!("an unknown job")
     };
-    assert_eq!(why, "Mayfly has never heard of job 1");
+    assert_eq!(why, "Mayfly does not know job 1");
     until(&system, 10, "it waits", |system| system.job(job).is_some()).await;
     let Whose::NotYet(why) = of_job(&system, job).await else {
         panic!("a job that waits")

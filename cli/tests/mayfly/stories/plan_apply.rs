@@ -74,7 +74,7 @@ async fn planned_in(system: &System, text: &str, (allowed, region): (Vcpus, &str
     .unwrap()
 }
 
-/// Whether the file in force is another one than was applied.
+/// Whether the active file is another one than was applied.
 async fn drifted(system: &System) -> Option<Drift> {
     let deps = CommandDeps::new(system);
     let newest = deps.version(None).await.unwrap()?;
@@ -210,7 +210,7 @@ async fn a_plan_holds_the_pools_against_what_the_account_may_run() {
                 on_demand: None,
                 spot: Some(12),
             },
-            "vCPUs at max, on-demand: 40 → 16; how many the account may run is unknown: Service Quotas does not tell these credentials\n\
+            "vCPUs at max, on-demand: 40 → 16; how many the account may run is unknown: these credentials may not read Service Quotas\n\
              vCPUs at max, spot: 0 → 12; the account may run 12",
         ),
     ];
@@ -286,7 +286,7 @@ async fn records_stay_as_long_as_the_pools_file_says() {
         (runners[0].closed_at, runners[0].expires_at),
     ] {
         let kept = expires_at.unwrap() - closed_at.unwrap().seconds();
-        // A job's end is told by GitHub's clock, and kept from when Mayfly heard of it.
+        // A job's end is told by GitHub's clock, and kept from when Mayfly learned of it.
         assert!((0..600).contains(&(kept - 30 * 24 * 3_600)), "{kept}");
     }
     let plan = planned(&system, &keeps(400)).await;
@@ -312,8 +312,8 @@ async fn a_plan_says_what_pausing_a_pool_means() {
     assert_eq!(
         plan.pools[0].effects,
         [
-            "paused (max = 0): it takes jobs, and starts nothing for them until max is raised",
-            "2 runners now: each job runs to its end, and no more start"
+            "paused (max = 0): it takes jobs, but starts no runners until max is raised",
+            "2 runners now: each job runs to its end, but no more start"
         ]
     );
     assert_eq!(
@@ -370,7 +370,7 @@ async fn comments_change_nothing_and_the_same_file_even_less() {
     assert!(same.same && !same.changes_something());
     assert!(
         bare(&plan::text::text(&same, false))
-            .ends_with("nothing to change: this very file is in force")
+            .ends_with("nothing to change: this file is already active")
     );
     let commented = planned(&system, &format!("# by hand\n{text}")).await;
     assert!(!commented.same && !commented.changes_something());
@@ -678,7 +678,7 @@ async fn a_plan_that_is_too_long_for_a_comment_says_what_it_leaves_out() {
         comment.contains("#### Add pool `team-0001`")
             && comment.contains("- Add pool `team-0300`: ")
             && comment.contains("**plan: 300 to add, ")
-            && comment.contains("Run `mayfly plan` for the whole.")
+            && comment.contains("Run `mayfly plan` for the full plan.")
             && comment.contains("#### In all"),
         "{comment}"
     );
@@ -880,7 +880,7 @@ async fn an_answer_that_got_lost_is_looked_for() {
     );
     // Someone else's file is there instead: no one knows what became of ours.
     let by_hand = pool_with("max = 7");
-    let faults = Lost {
+    let faults = LostWrites {
         deps: CommandDeps {
             silent: true,
             ..CommandDeps::new(&system)
@@ -910,19 +910,19 @@ async fn an_answer_that_got_lost_is_looked_for() {
     assert!(
         refused
             .problem
-            .starts_with("it is not known if the file was written: timed out"),
+            .starts_with("the file may or may not have been written: timed out"),
         "{refused}"
     );
 }
 
 /// Writes another text than the one it was given, and does not answer.
-struct Lost<'a> {
+struct LostWrites<'a> {
     deps: CommandDeps<'a>,
     instead: String,
 }
 
 #[async_trait::async_trait]
-impl mayfly_cli::deployment::pools_store::PoolsStore for Lost<'_> {
+impl mayfly_cli::deployment::pools_store::PoolsStore for LostWrites<'_> {
     async fn version(
         &self,
         number: Option<u64>,
@@ -1070,7 +1070,7 @@ async fn pools_tells_what_is_in_force_and_what_drains() {
     );
     let words = bare(&pools::text::text(&answer, system.world.clock.now(), None));
     assert!(
-        words.contains("version 3 is broken: version 2 is in force")
+        words.contains("version 3 is broken: version 2 stays active")
             && words.contains("linux has been gone for "),
         "{words}"
     );

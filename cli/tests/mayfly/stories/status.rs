@@ -321,7 +321,7 @@ async fn what_is_watched_fits_the_screen() {
             );
             let whole = status_text(&answer, Some(columns)).lines().count() + 2;
             assert_eq!(
-                bare[bare.len() - 1].contains("lines more: a"),
+                bare[bare.len() - 1].contains("lines more: use"),
                 whole > lines,
                 "{columns}x{lines}:\n{}",
                 bare.join("\n")

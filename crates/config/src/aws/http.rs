@@ -59,7 +59,7 @@ struct Clients {
 
 impl Http {
     /// Reads the system's root certificates now, not with the first request: a third of what a cold
-    /// start over TLS costs. What goes wrong is told by that request.
+    /// start over TLS costs. That request reports what goes wrong.
     pub(super) fn prepare(&self) {
         let _made_again = self.0.trusting();
     }

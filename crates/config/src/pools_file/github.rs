@@ -25,7 +25,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Account> 
             reader.report_absence(
                 0,
                 "github.accounts",
-                "no one is served",
+                "no account is served",
                 format!("add [github] with {ACCOUNTS}"),
             );
         }
@@ -40,7 +40,7 @@ fn accounts(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Account> {
         reader.report_absence(
             section.at,
             &section.path_of("accounts"),
-            "no one is served",
+            "no account is served",
             format!("add {ACCOUNTS}"),
         );
         return Vec::new();
@@ -52,7 +52,7 @@ fn accounts(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Account> {
         reader.report(
             field.at,
             &field.path,
-            "no one is served",
+            "no account is served",
             format!("name organizations or users, as {ACCOUNTS}"),
         );
     }
@@ -68,7 +68,7 @@ fn accounts(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Account> {
             reader.report(
                 part.at,
                 &part.path,
-                format!("{:?} is there twice", account.login),
+                format!("{:?} is listed twice", account.login),
                 "leave one out (case does not matter)",
             );
         }

@@ -39,7 +39,7 @@ pub(super) const DEFAULT_KEYS: &[&str] = &[
     "rerun_interrupted",
 ];
 
-/// What it may not, and why.
+/// A key that is not allowed there, and why.
 pub(super) const NO_DEFAULT: &[(&str, &str)] = &[
     (
         "labels",

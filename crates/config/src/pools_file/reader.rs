@@ -133,7 +133,7 @@ impl<'t> Reader<'t> {
         let (line, column) = self.place(at);
         let twice = error.message().contains("duplicate key");
         let hint = if twice {
-            "each table and each key may be there once: merge the two"
+            "each table and each key may appear only once: merge the two"
         } else {
             "the file is not TOML here: see https://toml.io"
         };

@@ -91,7 +91,7 @@ impl Warnings<'_, '_> {
                 label::list(hosted.iter().copied()),
                 if hosted.len() == 1 { "is" } else { "are" }
             );
-            let hint = "jobs that are meant for GitHub's runners would come here: take it out, or use a name of your own";
+            let hint = "jobs meant for GitHub's runners would land here: remove it, or use a name of your own";
             self.report(pool, "labels", message, hint);
         }
         let blank: Vec<&str> = pool
@@ -117,10 +117,10 @@ impl Warnings<'_, '_> {
     fn rivals(&mut self, pool: &Pool, pools: &Pools) {
         if let Some(other) = pools.pools.iter().find(|other| takes_all_of(other, pool)) {
             let message = format!(
-                "no job ever comes here: whatever this pool takes goes to pool {}",
+                "this pool never gets a job: pool {} takes every job that it could take",
                 other.name
             );
-            let hint = "give this pool a label of its own or a higher priority, or take it out";
+            let hint = "give this pool a label of its own or a higher priority, or remove it";
             return self.report(pool, "labels", message, hint);
         }
         let same = |other: &&Pool| {
@@ -162,7 +162,7 @@ impl Warnings<'_, '_> {
             let message = format!(
                 "all of the organization's repositories may use the runner group {group}, and this pool admits only some"
             );
-            let hint = "GitHub gives its runners to the others, too, and each refusal costs a runner: make a runner group for these repositories";
+            let hint = "GitHub gives its runners to the others, too, and each refusal costs a runner: create a runner group for these repositories";
             self.report(pool, "runner_group", message, hint);
         }
     }
@@ -211,7 +211,7 @@ impl Warnings<'_, '_> {
                     "is above the pool's max of {}, and so limits nothing",
                     pool.max
                 ),
-                "lower it, or take it out",
+                "lower it, or remove it",
             );
         }
         let needs = pool.max.saturating_mul(pool.size.cpu).div_ceil(UNITS);

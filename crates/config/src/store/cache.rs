@@ -15,7 +15,7 @@ const RETRY_REFRESH: Duration = Duration::from_secs(5);
 /// That a parameter does not exist is believed for this long at first, so that the first delivery
 /// after `mayfly init` finds the secret, and twice as long each time that it is asked for again
 /// right away, up to [`RETRY_REFRESH`]: a stranger who sends one request after another must not
-/// have SSM asked for each, whose limit the whole account shares (40 calls a second:
+/// cause a call to SSM for each, whose limit the whole account shares (40 calls a second:
 /// docs.aws.amazon.com, "AWS Systems Manager endpoints and quotas").
 const RETRY_MISSING: Duration = Duration::from_secs(1);
 
@@ -40,7 +40,7 @@ pub(super) struct Cached<T> {
     parameter: Option<String>,
     fresh_for: Duration,
     good: Option<Good<T>>,
-    /// Why the last reading was of no use; says so to anyone who asks while there is no good value.
+    /// Why the last reading failed; returned to callers while there is no good value.
     failure: Option<SettingsError>,
     /// When it was last asked for.
     asked_at: Timestamp,
@@ -152,7 +152,7 @@ impl<T> Cached<T> {
     /// before long.
     pub(super) fn take_earlier(&mut self, value: T, version: u64, now: Timestamp) {
         if let Some(failure) = &self.failure {
-            tracing::error!(settings_problems = 1, settings.version = version, error = %failure, "{} cannot be used: an earlier version is in force", self.what);
+            tracing::error!(settings_problems = 1, settings.version = version, error = %failure, "{} cannot be used: an earlier version stays active", self.what);
         }
         self.good = Some(Good {
             value: Arc::new(value),
@@ -207,11 +207,11 @@ impl<T> Cached<T> {
                 .is_none_or(|before| before.to_string() != failure.to_string());
             match &failure {
                 SettingsError::Unreadable(_) => {
-                    tracing::warn!(settings.version = good.version, error = %failure, "could not refresh {}: its last good version stays in force", self.what);
+                    tracing::warn!(settings.version = good.version, error = %failure, "could not refresh {}: its last good version stays active", self.what);
                 }
                 // Someone must act, but need not be told every few seconds.
                 _ if news => {
-                    tracing::error!(settings_problems = 1, settings.version = good.version, error = %failure, "{} cannot be used: its last good version stays in force", self.what);
+                    tracing::error!(settings_problems = 1, settings.version = good.version, error = %failure, "{} cannot be used: its last good version stays active", self.what);
                 }
                 _ => {}
             }

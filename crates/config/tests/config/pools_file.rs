@@ -705,7 +705,7 @@ fn a_pool_with_max_0_is_paused_and_that_is_told_without_a_warning() {
     assert_eq!(
         notes,
         [
-            "pool linux is paused (max = 0): it takes jobs and starts nothing for them until max is raised"
+            "pool linux is paused (max = 0): it takes jobs, but starts no runners until max is raised"
         ]
     );
     assert_eq!(review(GOOD, 1, Vcpus::default()).notes, [""; 0]);
@@ -890,7 +890,7 @@ fn a_file_that_fills_up_is_told_and_one_that_is_full_is_refused() {
 fn several_accounts_need_an_app_that_others_may_install() {
     let two = GOOD.replace("[\"acme\"]", "[\"acme\", \"globex\"]");
     assert!(
-        notes(&two)[0].starts_with("several accounts are served: GitHub lets a private App"),
+        notes(&two)[0].starts_with("several accounts are served, but GitHub lets a private App"),
         "{:?}",
         notes(&two)
     );
@@ -950,7 +950,7 @@ fn a_pool_that_no_job_can_reach_is_found() {
     for text in unreachable {
         let said = warnings(&text, None);
         assert!(
-            said.len() == 1 && said[0].contains("pools.b.labels: no job ever comes here"),
+            said.len() == 1 && said[0].contains("pools.b.labels: this pool never gets a job"),
             "{text}\n{said:?}"
         );
     }

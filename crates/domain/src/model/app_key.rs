@@ -5,7 +5,7 @@ use crate::model::secret::Secret;
 /// The App's id and private key, and the one GitHub that may be shown them.
 ///
 /// The address is part of the key: requests carry a JWT that the key signed, a bearer token for
-/// anyone who receives it. So no one who may not replace the key may say where it is used.
+/// anyone who receives it. So only a person who may replace the key may say where it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppKey {
     /// The App's id (not its client id).

@@ -111,8 +111,8 @@ impl Assignment {
         )));
     }
 
-    /// When the next runner may be started, if one at a time is tried: `None` while nothing speaks
-    /// against all of them. `jobs` and `runners` are those of the pool.
+    /// When the next runner may be started, if one at a time is tried: `None` unless all of them
+    /// are suspect. `jobs` and `runners` are those of the pool.
     #[must_use]
     pub fn probe_at(
         &self,

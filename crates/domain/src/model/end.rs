@@ -8,7 +8,7 @@ use crate::model::task::Task;
 pub enum End<'a> {
     /// ECS says that its task has stopped.
     Stopped(&'a Task),
-    /// Its launch failed for good and no task came of it.
+    /// Its launch failed for good and made no task.
     NeverStarted(FailureKind, &'a str),
     /// ECS, asked twice long after the last send, knows no such task.
     Missing,

@@ -40,7 +40,7 @@ pub struct GithubJobDetails {
 impl GithubJobDetails {
     /// True if GitHub is to be asked whether the job's run is over: it shows the job as waiting
     /// after the time in which it ends such jobs itself. A run that ended as `startup_failure` can
-    /// leave one so for ever (tuist/tuist#12673).
+    /// leave a job in this state forever (tuist/tuist#12673).
     #[must_use]
     pub fn run_may_be_over(&self, record: &JobRecord, now: Timestamp) -> bool {
         let waits = matches!(

@@ -11,8 +11,8 @@ use crate::model::time::Timestamp;
 /// Why no runner is started for a job now.
 ///
 /// In a waiting row, which must stay small, a letter and a number: `m20`, `w1795356180`. The pool,
-/// the installation and the last failure's words are not repeated there: anyone who shows the
-/// reason has them at hand ([`HoldReason::in_words`]).
+/// the installation and the last failure's words are not repeated there: the code that shows the
+/// reason has them already ([`HoldReason::in_words`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldReason {
     /// Its own wait is not over, or GitHub must be asked about it first. Its record says why.
@@ -41,17 +41,17 @@ pub enum HoldReason {
 }
 
 impl HoldReason {
-    /// True for what is written into the waiting row. Of the others one is told by the job's
-    /// record, and one is over in a moment.
+    /// True for what is written into the waiting row. Of the others, one is in the job's record,
+    /// and one lasts a moment only.
     #[must_use]
     pub fn is_written(self) -> bool {
         !matches!(self, Self::Job | Self::ThisRun)
     }
 
-    /// What a waiting row says from now on, by what a look planned for its job and by what the row
-    /// has said: none if a runner is on its way or the job's record tells the reason. A job whose
-    /// turn comes in a moment keeps what it had: what that speaks of is over, or comes back by
-    /// itself.
+    /// The hold that a waiting row has from now on, given the hold that the plan has for its job
+    /// and the row's hold so far. None if a runner is starting for the job or the job's record has
+    /// the reason. A job whose turn comes in a moment keeps its hold: the cause is over, or comes
+    /// back by itself.
     #[must_use]
     pub fn written(planned: Option<Self>, before: Option<Self>) -> Option<Self> {
         if planned == Some(Self::ThisRun) {

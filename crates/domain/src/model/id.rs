@@ -59,7 +59,7 @@ pub struct InvalidName {
     pub what: &'static str,
     /// The value as given.
     pub value: String,
-    /// What is wrong with it, and what would be right.
+    /// What is wrong with it, and what is allowed.
     pub problem: &'static str,
 }
 
@@ -258,8 +258,8 @@ fn to_base_36(number: u32) -> String {
 }
 
 /// `mayfly-<pool>-<runner id>-<registration attempt>`; where that is too long, without the last
-/// dash and with the registration attempt to base 36: a runner of a pool with a long name may have
-/// to ask GitHub for a registration many times, too.
+/// dash and with the registration attempt to base 36: a runner of a pool with a long name may also
+/// need many registration attempts.
 impl fmt::Display for RunnerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = format!(

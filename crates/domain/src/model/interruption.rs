@@ -32,9 +32,9 @@ impl Interruption {
     #[must_use]
     pub fn in_words(self) -> &'static str {
         match self {
-            Self::Spot => "AWS took back its Spot capacity",
-            Self::HostRetired => "AWS took it back: the host under it is retired",
-            Self::HostUnhealthy => "AWS took it back: the host under it is not healthy",
+            Self::Spot => "AWS reclaimed its Spot capacity",
+            Self::HostRetired => "AWS reclaimed it: the host under it is retired",
+            Self::HostUnhealthy => "AWS reclaimed it: the host under it is not healthy",
         }
     }
 }

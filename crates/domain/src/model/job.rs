@@ -227,14 +227,14 @@ pub enum UnconfirmedReason {
 /// time of the question in milliseconds follows.
 const SYNTHETIC_DELIVERY: &str = "synthetic-";
 
-/// The id of what stands for a delivery that was not there when GitHub was asked. `which` tells
-/// several of one answer apart.
+/// The id of a synthetic delivery: it replaces one that had not arrived when GitHub was asked.
+/// `which` tells several of one answer apart.
 #[must_use]
 pub fn synthetic_delivery(asked: Timestamp, which: usize) -> String {
     format!("{SYNTHETIC_DELIVERY}{}-{which}", asked.millis())
 }
 
-/// When GitHub was asked, if this is the id of what stands for a delivery.
+/// When GitHub was asked, if this is the id of a synthetic delivery.
 pub(crate) fn synthetic_delivery_time(id: &str) -> Option<Timestamp> {
     id.strip_prefix(SYNTHETIC_DELIVERY)?
         .split('-')
@@ -287,7 +287,7 @@ impl JobRecord {
         self.pool.is_some() || self.runner.is_some()
     }
 
-    /// True if it is over for good: GitHub said so, or no one has it any more.
+    /// True if it is over for good: GitHub said so, or the job no longer exists there.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.state == JobState::Closed && !self.given_up
@@ -318,8 +318,8 @@ impl JobRecord {
     }
 }
 
-/// What a registration that GitHub refuses for good tells of others. A request for one names a target
-/// and no job, so it always tells of more than its job.
+/// What a registration that GitHub refuses for good means for other jobs. A registration request
+/// names a target and no job, so a refusal always concerns more than one job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RefusalScope {
     /// GitHub refuses every runner of the repository: it does not show the repository to the App, or
@@ -390,7 +390,7 @@ pub struct WaitingJob {
     /// GitHub refused its last registration for good, and what else it refuses with that.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusalScope>,
-    /// Why no runner was started for it when scaler looked last, for anyone who asks why it waits.
+    /// Why scaler started no runner for it in its last run, for `mayfly explain` and `status`.
     /// Cleared by the look that covers the job, and by the reservation; until then it may be a look
     /// old, so it says nothing of a job that a runner holds or was started for. Nothing is decided
     /// by it.
@@ -404,10 +404,10 @@ pub struct WaitingJob {
 }
 
 impl WaitingJob {
-    /// Its place in the line: the oldest first, the id decides among equals. One that had its turn
-    /// in vain goes to the end of the line as it will be when it may be tried again: else many that
-    /// GitHub gives to no runner (their runner group does not admit them) would keep the others
-    /// from theirs for ever.
+    /// Its place in the line: the oldest first, the id decides among equals. A job that failed its
+    /// turn goes to the end of the queue as it will be when the job may be tried again. Otherwise
+    /// many jobs that GitHub gives to no runner (their runner group does not admit them) would
+    /// block the others forever.
     #[must_use]
     pub fn rank(&self) -> (Timestamp, JobId) {
         (

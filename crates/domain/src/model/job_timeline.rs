@@ -191,8 +191,8 @@ impl FromIterator<Moment> for JobTimeline {
 }
 
 impl JobTimeline {
-    /// Of a job and the runner that ran it. Without that, as for a job that another runner took,
-    /// what is told of the job alone.
+    /// Of a job and the runner that ran it. Without a runner, as for a job that another runner
+    /// took, the steps of the job alone.
     #[must_use]
     pub fn of(record: &JobRecord, runner: Option<&Runner>) -> Self {
         let job = Self::of_job(record);
@@ -202,7 +202,7 @@ impl JobTimeline {
         }
     }
 
-    /// The steps that are told of a job alone.
+    /// The steps that belong to a job alone.
     #[must_use]
     pub fn of_job(record: &JobRecord) -> Self {
         let began = record.running_at;
@@ -215,7 +215,7 @@ impl JobTimeline {
         ])
     }
 
-    /// The steps that are told of a runner.
+    /// The steps that belong to a runner.
     #[must_use]
     pub fn of_runner(runner: &Runner) -> Self {
         let ecs = runner.timeline;

@@ -29,8 +29,8 @@ pub const MAX_LABELS: usize = 100;
 /// Most characters of one label (actions/runner, `Validators.cs`).
 pub const MAX_LABEL_LENGTH: usize = 256;
 
-/// Most labels that a sentence shows, and most characters of each: no one reads more, and what is
-/// stored must stay small.
+/// The most labels that a sentence shows, and the most characters of each, so that sentences stay
+/// readable and records small.
 const SHOWN: (usize, usize) = (20, 64);
 
 /// A set of labels. GitHub compares labels without case, so does this; the first spelling is kept.
@@ -124,8 +124,8 @@ pub fn list<'a>(labels: impl IntoIterator<Item = &'a str>) -> String {
     text
 }
 
-/// A label as a sentence shows it: as it is if nothing in it can be mistaken for what stands around
-/// it, else in quotes, with what cannot be seen written as an escape. Of a long one the beginning.
+/// A label as a sentence shows it: unchanged if nothing in it can be mistaken for the text around
+/// it; otherwise in quotes, with invisible characters as escapes. Of a long one the beginning.
 #[must_use]
 pub fn shown(label: &str) -> String {
     let start: String = label.chars().take(SHOWN.1).collect();

@@ -1,7 +1,7 @@
 //! Every metric: what is counted and measured, where it is written, and who gets to see it.
 //!
-//! Functions publish nothing. A metric is a field of a line that they log anyway, and CloudWatch
-//! makes a metric of it, because the line says so in its embedded metric format
+//! Functions publish nothing. A metric is a field of a line that they log anyway. CloudWatch makes
+//! a metric of it because the line declares it in the embedded metric format
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 //! `mayfly-telemetry` adds that by this list. A few are counted by a metric filter of the template
 //! instead: what the gateway logs, and lines whose words are all that there is to count.
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricsLevel {
-    /// What alarms watch, and what is counted only while something is wrong and has no pool.
+    /// What alarms watch, and counts without a pool that arise only while something is wrong.
     Off,
     /// What shows whether anything is stuck.
     #[default]
@@ -312,7 +312,7 @@ pub const METRICS: &[Metric] = &[
             Unit::Count,
             Source::Field("observer"),
             Sent::Trouble,
-            "jobs whose runner AWS took back",
+            "jobs whose runner AWS reclaimed",
         )
     },
     watched(
@@ -335,7 +335,7 @@ pub const METRICS: &[Metric] = &[
         Unit::Count,
         Source::Field("sweeper"),
         Sent::Trouble,
-        "waiting jobs that no delivery told of, and that were found by asking GitHub",
+        "waiting jobs without a delivery, found by asking GitHub",
     ),
     watched(
         "sweeps",

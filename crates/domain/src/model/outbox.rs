@@ -30,7 +30,7 @@ pub enum FollowUp {
     },
     /// Take away at GitHub what a runner left there that has ended.
     DeregisterRunner(RunnerId),
-    /// Ask GitHub to run a job again whose runner AWS took back.
+    /// Ask GitHub to run a job again whose runner AWS reclaimed.
     RerunJob(JobId),
     /// Ask GitHub to deliver again what it could not deliver.
     RedeliverWebhook(Redelivery),

@@ -112,7 +112,7 @@ pub struct Pool {
     pub idle_timeout: Duration,
     /// From the registration to the end.
     pub max_lifetime: Duration,
-    /// GitHub is asked, once, to run a job again whose runner AWS took back; that runs on demand.
+    /// GitHub is asked, once, to run a job again whose runner AWS reclaimed; that runs on demand.
     /// Needs the App's permission `actions: write`, which nothing else does.
     pub rerun_interrupted: bool,
 }
@@ -288,7 +288,7 @@ pub enum Misfit<'a> {
     NoneOfItsOwn,
 }
 
-/// The pools file, checked: what Mayfly serves, and how. Nothing, while none is in force.
+/// The pools file, checked: what Mayfly serves, and how. Nothing, while none is active.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pools {
     /// Who is served.
@@ -299,7 +299,7 @@ pub struct Pools {
     pub prices: OwnPrices,
     /// How much is sent to CloudWatch.
     pub metrics: MetricsLevel,
-    /// How long records are kept that are made while it is in force.
+    /// How long records are kept that are made while it is active.
     pub keep: Retention,
     /// Number of the file's version in SSM: the generation that jobs carry.
     pub version: u64,

@@ -1,4 +1,4 @@
-//! What a runner costs: the price of an hour of its task, and what follows from how long it lasted.
+//! What a runner costs: the price of an hour of its task, times how long it lasted.
 //!
 //! The price is fixed when the task is asked for: scaler knows the region, the pools file and the
 //! capacity that it asks for, and writes the price into the runner's row. Its end then needs nothing

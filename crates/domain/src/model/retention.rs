@@ -19,7 +19,7 @@ impl Retention {
     /// Ten years: what those ask for longest who must keep records.
     pub const MOST: Self = Self(3_650);
 
-    /// So many days, if that is neither too short nor too long.
+    /// A number of days, if it is within the limits.
     #[must_use]
     pub fn of_days(days: u16) -> Option<Self> {
         let keep = Self(days);
@@ -39,7 +39,7 @@ impl Retention {
     }
 }
 
-/// Half a year. GitHub keeps logs for 90 days unless it is told otherwise
+/// Half a year. GitHub keeps logs for 90 days by default
 /// (<https://docs.github.com/en/organizations/managing-organization-settings/configuring-the-retention-period-for-github-actions-artifacts-and-logs-in-your-organization>).
 impl Default for Retention {
     fn default() -> Self {

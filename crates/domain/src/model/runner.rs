@@ -58,11 +58,11 @@ pub enum Outcome {
     /// It ended before it asked for its registration, or right after it had it, by a failure of its
     /// own.
     FailedStart,
-    /// GitHub handed it a job that may not run in its pool.
+    /// GitHub gave it a job that is not allowed in its pool.
     Refused,
     /// It was registered and was given nothing, though its job still waited.
     NeverAssigned,
-    /// It ended and no one knows why.
+    /// It ended for an unknown reason.
     Unknown,
 }
 
@@ -92,7 +92,7 @@ pub enum StopKind {
     StartTimeout,
     /// It was parked for as long as a runner may be.
     ParkLimit,
-    /// Someone said so (`mayfly stop`).
+    /// A person requested it (`mayfly stop`).
     UserRequest,
 }
 
@@ -156,7 +156,7 @@ pub struct Launch {
     pub request: String,
     /// The role that the task runs as: a request for registration must come from it.
     pub role: String,
-    /// Fingerprint of image, size and role: what a failed start speaks against.
+    /// Fingerprint of image, size and role: a failed start counts against it.
     pub definition: String,
     /// Which try this is, from 1; a definite failure makes the next one.
     #[serde(default = "first", skip_serializing_if = "is_first")]
@@ -171,16 +171,16 @@ pub struct Launch {
     /// When it answered so last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_at: Option<Timestamp>,
-    /// True once a send of this try got no definite answer: a task may exist that no one told us
-    /// of. No next try is made while it is true.
+    /// True once a send of this try got no definite answer: a task may exist that is unknown to us.
+    /// No next try is made while it is true.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outcome_unknown: bool,
     /// The newest send surely did nothing: the time was up before it, or ECS throttled it. The next
     /// one is as good as the first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsent: bool,
-    /// A later send was refused, and what came of an earlier one is not known: it is not sent
-    /// again, ECS is asked once its reads have caught up.
+    /// A later send was refused, and the result of an earlier one is unknown: the launch is not
+    /// sent again, and ECS is asked once its reads have caught up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_up: bool,
 }
@@ -221,7 +221,8 @@ pub struct Runner {
     /// When a registration was asked of GitHub last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt_at: Option<Timestamp>,
-    /// A registration was asked of GitHub and no answer came: one may exist that no one knows.
+    /// GitHub did not answer a registration request: a registration may exist that is unknown to
+    /// us.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub attempt_outcome_unknown: bool,
     /// The job in reserve for it while it registers.
@@ -402,9 +403,8 @@ impl Runner {
         })
     }
 
-    /// True for a runner that is to ask again and again, parked or registering, and has not been
-    /// heard of for longer than that takes: it covers no job, and what it holds in reserve is not
-    /// its any more.
+    /// True for a runner that should poll (parked or registering) and has not done so for too long.
+    /// It covers no job, and loses the job that it has reserved.
     #[must_use]
     pub fn is_unresponsive(&self, now: Timestamp) -> bool {
         let asks = matches!(self.state, RunnerState::Parked | RunnerState::Registering);

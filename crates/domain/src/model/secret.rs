@@ -4,8 +4,8 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// A secret: it cannot be printed, neither for users nor for debugging, has to be asked for by name,
-/// and is wiped from memory when it is dropped.
+/// A secret. It cannot be printed, not even for debugging, is exposed only by an explicit call, and
+/// is wiped from memory when dropped.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 

@@ -28,7 +28,7 @@ pub enum SignatureError {
     /// Not `sha256=` and 64 hexadecimal digits.
     #[error("the X-Hub-Signature-256 header is not sha256= and 64 hexadecimal digits")]
     Malformed,
-    /// Well formed, but not made with a secret that is in force.
+    /// Well formed, but not made with a secret that is active.
     #[error("the signature does not match")]
     Wrong,
 }

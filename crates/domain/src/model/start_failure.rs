@@ -19,7 +19,7 @@ pub enum Cause {
     NoServiceRole,
     /// The role cannot be assumed, or is not there.
     WrongRole,
-    /// The execution role may not do what ECS needs to start a task.
+    /// The execution role lacks a permission that ECS needs to start a task.
     ExecutionRoleDenied,
     /// The log group of the task definition is not there.
     NoLogGroup,
@@ -135,8 +135,8 @@ const WORDS: [(Cause, &[&str]); 35] = [
 ];
 
 /// What the network of tasks needs.
-const WAY_OUT: &str = "with AssignPublicIp=ENABLED the subnets need a route to an internet gateway, with DISABLED one to a NAT; security group and network \
-     ACLs must let 443 out";
+const WAY_OUT: &str = "with AssignPublicIp=ENABLED the subnets need a route to an internet gateway, with DISABLED one to a NAT; the security group and network \
+     ACLs must allow 443 out";
 
 impl Cause {
     /// The cause that these words of ECS's tell; none if they are in no row of the table.

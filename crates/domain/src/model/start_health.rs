@@ -47,8 +47,8 @@ impl Failure {
 /// After this many passing failures in a row only one runner at a time is tried.
 const BREAKER_TRANSIENT: u32 = 5;
 
-/// As long as no runner of a size has asked for registration since its definition changed, or since
-/// the last task that ended before it asked, at most so many unasked ones exist at a time.
+/// The most runners of a size that may exist at a time without having asked for registration, until
+/// one has asked since the definition changed or since the last task that ended before it asked.
 pub const UNVERIFIED_MAX: u32 = 5;
 
 /// How starts of one size went.
@@ -125,7 +125,7 @@ impl StartHealth {
         }
     }
 
-    /// The health as far as it speaks of `definition`: failures of another one are none of its own.
+    /// The health of `definition`: failures of another definition do not count.
     #[must_use]
     pub fn under(self, definition: &str) -> Self {
         match &self.failed_definition {
@@ -289,8 +289,8 @@ fn back_off(failures: u32) -> Duration {
     )
 }
 
-/// When it was decided that the runner is for the job that it was given nothing of: at its launch, or
-/// when one of the idle floor, or one whose own job was gone, took it.
+/// When the runner was chosen for the job that GitHub then did not give it: at its launch, or when
+/// a runner of the idle floor, or one whose own job was gone, took the job over.
 fn meant_for_it_at(runner: &Runner) -> Timestamp {
     let launched = runner.launch.first_sent_at;
     if runner.reserved == runner.intended {
@@ -312,7 +312,7 @@ pub struct PoolHealth {
 }
 
 impl PoolHealth {
-    /// The health of a size; that of one no one has tried when there is none.
+    /// The health of a size; that of an untried size if there is none.
     #[must_use]
     pub fn of(&self, size: &Size) -> StartHealth {
         self.sizes

@@ -32,7 +32,7 @@ pub enum StoryEvent {
     Placed {
         /// The pool.
         pool: PoolName,
-        /// The version of the pools file that says so.
+        /// That version of the pools file.
         pools_version: u64,
         /// The pool that it was in before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,7 +42,7 @@ pub enum StoryEvent {
     RegistersElsewhere {
         /// Where.
         scope: Scope,
-        /// The version of the pools file that says so.
+        /// That version of the pools file.
         pools_version: u64,
     },
     /// No pool takes a job.
@@ -109,7 +109,7 @@ pub enum StoryEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         conclusion: Option<String>,
     },
-    /// AWS took back the runner that had a job.
+    /// AWS reclaimed the runner that had a job.
     Interrupted {
         /// The runner.
         runner: RunnerId,
@@ -137,7 +137,7 @@ pub enum StoryEvent {
         /// The memory of its task.
         memory_mib: u32,
     },
-    /// A job goes on demand, since AWS took back the Spot capacity of its run's earlier attempt.
+    /// A job goes on demand, since AWS reclaimed the Spot capacity of its run's earlier attempt.
     MovedOnDemand,
     /// GitHub was asked to run an interrupted job again.
     RerunRequested,
@@ -197,7 +197,7 @@ pub enum StoryEvent {
         /// Its repository, `owner/name`.
         repository: String,
     },
-    /// A runner's job may not run.
+    /// A runner's job is not allowed to run.
     JobRefused {
         /// Why.
         reason: Reason,
@@ -232,8 +232,8 @@ pub enum StoryEvent {
     },
     /// A runner without a job was removed at GitHub.
     Deregistered,
-    /// A runner was to be removed at GitHub, which shows the App neither it nor its repository or
-    /// organization.
+    /// Sweeper tried to remove a runner at GitHub, which shows the App neither the runner nor its
+    /// repository or organization.
     NotDeregistered,
     /// A runner ended.
     Ended {
@@ -242,8 +242,8 @@ pub enum StoryEvent {
     },
     /// The task of a closed runner still runs, and is left alone.
     TaskLeftRunning {
-        /// GitHub says that it has a job; else GitHub shows the App neither it nor its repository
-        /// or organization.
+        /// True: GitHub says that the runner has a job. False: GitHub shows the App neither the
+        /// runner nor its repository or organization.
         busy: bool,
     },
     /// What a closed runner left at GitHub was removed.

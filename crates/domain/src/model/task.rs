@@ -13,7 +13,8 @@ pub struct Task {
     pub arn: TaskArn,
     /// Its runner (`startedBy`).
     pub address: RunnerAddress,
-    /// Increases with every change of the task; what is not newer than what was seen is old news.
+    /// Increases with every change of the task; an event whose version is not newer than the last
+    /// one is ignored.
     pub version: i64,
     /// How far it has come.
     pub status: TaskStatus,
@@ -58,15 +59,15 @@ impl Runner {
         Some(after)
     }
 
-    /// True if an answer of ECS's about the runner `asked`, read before, still speaks of this row:
-    /// it was not sent again meanwhile, and no task of it became known.
+    /// True if ECS's answer about the runner `asked`, as read before, still applies to this row: it
+    /// was not sent again since, and no task of it became known.
     #[must_use]
     pub fn was_asked_about(&self, asked: &Self) -> bool {
         self.launch.sent_at == asked.launch.sent_at && self.arn == asked.arn
     }
 
-    /// True if GitHub's word that the runner `asked`, read before, has no job still speaks of this
-    /// row: it has no other registration by now, and no work.
+    /// True if GitHub's answer that the runner `asked`, as read before, has no job still applies to
+    /// this row: it has no other registration since, and no work.
     #[must_use]
     pub fn is_idle_as(&self, asked: &Self) -> bool {
         self.work.is_none() && self.registration_attempt == asked.registration_attempt

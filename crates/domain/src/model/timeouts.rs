@@ -24,8 +24,8 @@ pub const REGISTRAR_ANSWERS: Duration = Duration::from_secs(26);
 pub const SCALER_DEADLINE: Duration = Duration::from_secs(15);
 
 /// One call of RunTask. ECS publishes no latency: on Fargate the call places the task before it
-/// answers, and it is slow when zones are short. A call that is given up costs minutes (no one
-/// knows whether a task came of it), waiting costs nothing.
+/// answers, and it is slow when zones are short. Giving up a call costs minutes (it may have made a
+/// task), waiting costs nothing.
 pub const RUN_TASK: Duration = Duration::from_secs(10);
 
 /// A pool is given up after this time, whatever hangs: Lambda would end the process, and with it
@@ -100,8 +100,8 @@ pub const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// behind its writes).
 pub const MISSING_COUNTS_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// A task of ours that no row names, or whose row names another one, is stopped at this age: by
-/// then anyone who started it has written its ARN, or was given up and the row's own task found.
+/// A task of ours that no row names, or whose row names another task, is stopped at this age. By
+/// then its launcher has written its ARN, or has given up and the row's own task was found.
 pub const ORPHAN_TASK: Duration = Duration::from_secs(10 * 60);
 
 /// How long GitHub may show a list of runners as it was: observed, not promised.
@@ -132,9 +132,9 @@ pub fn admission(fails_closed: bool) -> Duration {
 /// asks. Source: actions/runner, src/Runner.Worker/JobExtension.cs, `InitializeJob`.
 pub const ADMITTED_WITHIN: Duration = Duration::from_secs(15 * 60);
 
-/// A job that a gate holds back is over after this: the longest that GitHub keeps a run, waiting
-/// for approval included. (An environment's gate fails by itself after 30 days.) Source:
-/// docs.github.com, Actions limits, workflow run time.
+/// A gated job is over after this: the longest that GitHub keeps a run, including the wait for
+/// approval. (An environment's gate fails by itself after 30 days.) Source: docs.github.com,
+/// Actions limits, workflow run time.
 pub const GATED_AT_MOST: Duration = Duration::from_secs(35 * 24 * 60 * 60);
 
 /// How often a parked runner is told to ask again.
@@ -175,9 +175,8 @@ pub const POOLS_FRESH: Duration = Duration::from_secs(60);
 /// How long a secret is believed without asking SSM again.
 pub const SECRETS_FRESH: Duration = Duration::from_secs(5 * 60);
 
-/// What GitHub's API shows may be older than what a delivery said this long ago (seen;
-/// docs.github.com says nothing of it). A job that it shows further back than that is asked about
-/// again before it is believed.
+/// GitHub's API may lag deliveries by this much (observed; docs.github.com does not mention it). A
+/// job that it shows further back than that is asked about again before it is believed.
 pub const READS_LAG: Duration = Duration::from_secs(2 * 60);
 
 /// Between two answers of GitHub's that are to prove something together.

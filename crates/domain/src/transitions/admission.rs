@@ -184,8 +184,8 @@ fn refusal(
             repository: request.repository.clone(),
         });
     }
-    // A pool that is gone drains: what it took in may run. Its rules are gone, too, so an
-    // organization's other repositories may not.
+    // A pool that is gone drains: what it took in may run. Its rules are gone, too, so jobs of an
+    // organization's other repositories are refused.
     let Some(pool) = pool else {
         let taken_in = matches!(&target.scope, TargetScope::Repository { .. })
             || runner.repository == Some(RepositoryId(request.repository_id));

@@ -88,8 +88,8 @@ impl Changes {
             .filter(|runner| runner.refused == Some(Reason::Unadmitted))
     }
 
-    /// When the steps to a job's beginning were reached, if it waited for a runner before and began
-    /// with this: once for each wait, however often GitHub tells of it.
+    /// When the steps to a job's start were reached, if the job waited for a runner and started
+    /// with this change: once for each wait, however often GitHub reports the start.
     #[must_use]
     pub fn began(&self) -> Option<JobTimeline> {
         let record = self.record.as_ref()?;

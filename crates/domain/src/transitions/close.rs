@@ -49,8 +49,8 @@ pub fn close(runner: &Runner, end: End<'_>, around: RunnerSnapshot<'_>, now: Tim
     if let End::Stopped(task) = end {
         record.exit_code = task.end.exit_code;
     }
-    // Both sides must say so: a row that was made again (an approval gate), or is held by another
-    // runner by now, is no affair of this one.
+    // Both sides must agree: a row that was created again (an approval gate), or that another
+    // runner has reserved since, does not belong to this runner.
     let is_reserved = |waiting: &&WaitingJob| {
         runner.reserved == Some(waiting.id) && waiting.runner.as_ref() == Some(&runner.id)
     };
@@ -130,7 +130,7 @@ pub fn tells_of_job(runner: &Runner, end: End<'_>) -> bool {
     interruption::at_work(runner, end) || memory_kill(runner, end).is_some()
 }
 
-/// The record of the job that the runner had, with what the runner's end tells of it.
+/// The record of the job that the runner had, updated by the runner's end.
 fn job_told(job: &JobRecord, record: &Runner, end: End<'_>, now: Timestamp) -> Option<JobRecord> {
     if record.interrupted {
         return Some(interruption::with_interruption(job, record, end, now));
@@ -151,9 +151,8 @@ fn job_told(job: &JobRecord, record: &Runner, end: End<'_>, now: Timestamp) -> O
     Some(after)
 }
 
-/// Whether memory was why the runner's container was killed. That it was likely so is said only of
-/// one at work: another signal of that number comes from the job-started hook, which ends the
-/// container of a job that may not run.
+/// Whether memory was why the runner's container was killed. Only a runner at work is called likely
+/// killed: the job-started hook ends the container of a refused job with the same signal.
 fn memory_kill(runner: &Runner, end: End<'_>) -> Option<MemoryKill> {
     let End::Stopped(task) = end else {
         return None;
@@ -252,9 +251,9 @@ fn not_assigned_health(
 /// `stopCode`.
 const EXITED: &str = "EssentialContainerExited";
 
-/// True if a registered runner's own failure ended it before it could take a job. run.sh makes 0 of
-/// whatever the runner meets at GitHub, so another code right after the start is the image's; from
-/// 128 on a signal ended it, and that may have been anyone's. Source: actions/runner,
+/// True if a registered runner's own failure ended it before it could take a job. run.sh turns
+/// every error at GitHub into exit code 0, so any other code right after the start comes from the
+/// image. From 128 on it is a signal, from any sender. Source: actions/runner,
 /// src/Misc/layoutroot/run.sh and run-helper.sh.template.
 fn failed_registered(runner: &Runner, end: End<'_>, now: Timestamp) -> bool {
     let End::Stopped(task) = end else {
@@ -421,7 +420,7 @@ fn cost(record: &Runner, end: End<'_>, now: Timestamp) -> Option<NanoDollars> {
     }
 }
 
-/// After so many runners that were given nothing, a job is tried only now and then.
+/// After this many runners without a job, a job is tried only from time to time.
 const NOT_ASSIGNED_MAX: u32 = 3;
 
 fn not_assigned(
@@ -465,8 +464,8 @@ fn may_have_run(runner: &Runner, waiting: &WaitingJob) -> bool {
     })
 }
 
-/// The job is not to blame: neither its tries nor its wait grow, and GitHub is asked about it
-/// first.
+/// The job is not at fault: its attempts and its backoff stay as they are, and GitHub is asked
+/// about it first.
 fn checked_first(waiting: &WaitingJob) -> WaitingJob {
     WaitingJob {
         needs_check: true,

@@ -1,4 +1,4 @@
-//! Cover: which waiting jobs have a runner on its way, and which runners have nothing to come for.
+//! Coverage: which waiting jobs can count on a runner, and which runners have no job to wait for.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,9 +30,9 @@ pub(crate) struct Coverage<'a> {
     pub(crate) refusals: Refusals,
 }
 
-/// Gives each waiting job at most one runner and each runner at most one job, the most particular
-/// runners first: what is busy with the job's run, what is registered for its target, what has its
-/// size. Each kind serves a part of what the next one serves, so nothing is wasted.
+/// Gives each waiting job at most one runner and each runner at most one job, the most specific
+/// runners first: those busy with the job's run, then those registered for its target, then those
+/// of its size. Each kind serves a part of what the next one serves, so nothing is wasted.
 pub(crate) fn coverage<'a>(
     pool: &Pool,
     limits: &Limits,
@@ -57,8 +57,8 @@ pub(crate) fn coverage<'a>(
         .iter()
         .filter(|runner| runner.stop.is_none())
         .collect();
-    // A busy runner of which no one knows even the run covers one job at most, so it is asked
-    // before those that may cover several.
+    // A busy runner whose run is unknown covers one job at most, so it comes before those that may
+    // cover several.
     runners.sort_by_key(|runner| (Reverse(runner.state), runner.work.is_some(), &runner.id));
 
     let (mut surplus, mut idle) = (Vec::new(), Vec::new());
@@ -116,9 +116,8 @@ pub(crate) fn coverage<'a>(
     }
 }
 
-/// The job that a busy runner most likely works on while no delivery has said which it is: of its
-/// run, or, if not even the run is known (GitHub refused to delete it), the one it holds in
-/// reserve.
+/// The job that a busy runner most likely runs, until a delivery names it: one of its run or, if
+/// the run is unknown, too (GitHub refused to delete the runner), the job that it has reserved.
 fn at_work_on(runner: &Runner, open: &[&WaitingJob]) -> Option<usize> {
     if runner.refused.is_some() || runner.done_at.is_some() {
         return None;
@@ -154,19 +153,18 @@ fn registered_for(runner: &Runner, open: &[&WaitingJob], now: Timestamp) -> Opti
     .or_else(|| position(open, |job| job.target == key))
 }
 
-/// True if the job is in reserve for the runner, and both say so. GitHub gives nothing more to a
-/// runner that was taken away there; but why it was given nothing is not known: its end has GitHub
-/// asked about the job first, and another runner started now would most often be for a job that is
-/// over.
+/// True if the job is in reserve for the runner, and both say so. GitHub gives no job to a
+/// deregistered runner. Why it got none is unknown, so at its end GitHub is asked about the job
+/// first; a runner started before that would most often be for a job that is over.
 fn is_reserved_by(job: &WaitingJob, runner: &Runner) -> bool {
     runner.reserved == Some(job.id) && job.runner.as_ref() == Some(&runner.id)
 }
 
 /// A job that a runner without a registration can be given: of its size, and either of the
-/// repository it was started for or of one that can have it now (`open_to_all`). A job that must
-/// wait anyway, for its own sake (`its_turn`) or its repository's or installation's, keeps no
-/// runner alive that no one pays for otherwise; and one that took a runner from the idle floor
-/// would have the floor refilled for ever.
+/// repository it was started for or of one that can have it now (`open_to_all`). A job that cannot
+/// start yet (its own backoff, `its_turn`; its repository's or installation's limit) holds no
+/// runner: it would keep a surplus one alive, or, if it took one of the idle floor, make the floor
+/// refill forever.
 fn free_for(
     runner: &Runner,
     open: &[&WaitingJob],

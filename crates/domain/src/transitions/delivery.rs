@@ -21,7 +21,7 @@ use crate::transitions::new_record::{new_record, queued_at};
 /// What the ledger holds that a delivery may touch.
 #[derive(Clone, Copy, Debug)]
 pub struct DeliverySnapshot<'a> {
-    /// The pools in force.
+    /// The active pools.
     pub pools: &'a Pools,
     /// The job's record.
     pub record: Option<&'a JobRecord>,
@@ -30,7 +30,7 @@ pub struct DeliverySnapshot<'a> {
     pub runner: Option<&'a Runner>,
 }
 
-/// Decides what a delivery changes, and what its sender is told.
+/// Decides what a delivery changes, and what webhook answers.
 #[must_use]
 pub fn apply_delivery(event: &JobEvent, known: DeliverySnapshot<'_>) -> (Verdict, Changes) {
     let meant = known.runner.filter(|runner| {
@@ -116,7 +116,7 @@ fn apply_queued(record: &mut JobRecord, event: &JobEvent) {
     let says_queued = event.action == JobAction::Queued;
     let says_held = event.action == JobAction::Waiting || event.gated;
     if synthetic_delivery_time(&event.delivery).is_some() && !record.queued.is_empty() {
-        // Sweeper found a job that no one had told of; meanwhile someone has.
+        // Sweeper found a job before its delivery arrived; the delivery has arrived since.
         return;
     }
     // One that joins both changes no balance, so it can be nothing that GitHub was asked instead

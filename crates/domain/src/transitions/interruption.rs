@@ -67,7 +67,7 @@ impl Rerun {
 
 impl Changes {
     /// The same, on demand: the first word of a job in an attempt that GitHub was asked for because
-    /// AWS took back what an earlier one ran on.
+    /// AWS reclaimed what an earlier one ran on.
     #[must_use]
     pub fn on_demand(mut self, now: Timestamp) -> Self {
         let on_demand = |size: Size| Size {
@@ -92,7 +92,7 @@ impl Changes {
 }
 
 impl Task {
-    /// True if AWS took it back: neither the job nor the image is to blame.
+    /// True if AWS interrupted it: neither the job nor the image is at fault.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         self.interruption().is_some()
@@ -113,8 +113,8 @@ pub fn at_work(runner: &Runner, end: End<'_>) -> bool {
         return false;
     };
     let working = runner.work.is_some() || runner.state == RunnerState::Busy;
-    // The runner gets two minutes' notice, cancels its job and says so: the job's end comes before
-    // the task's. GitHub's times are whole seconds.
+    // The runner gets two minutes' notice, cancels its job and reports that: the job ends before
+    // the task. GitHub's times are whole seconds.
     let notice = task.timeline.stopping.or(runner.timeline.stopping);
     let over_before =
         |done: Timestamp| notice.is_none_or(|notice| done.plus(Duration::from_secs(1)) <= notice);

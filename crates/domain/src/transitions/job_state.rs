@@ -10,8 +10,8 @@ use crate::model::story::{Reason, StoryEvent, note};
 use crate::model::time::Timestamp;
 use crate::model::timeouts;
 
-/// Most deliveries of one kind that count. A gate has a job told of twice; anyone who sends one
-/// again under other GUIDs, which are not signed, must not make its record grow.
+/// Most deliveries of one kind that count. A gate causes two deliveries of one kind. A sender who
+/// repeats a delivery under other GUIDs, which are not signed, must not make the record grow.
 const MOST_DELIVERIES: usize = 32;
 
 /// Adds a delivery to a set; false if it is in it already, or the set is full. One from before
@@ -48,9 +48,8 @@ pub(crate) fn recompute_state(record: &mut JobRecord, now: Timestamp) {
     }
 }
 
-/// Has a job that a pool takes wait, or be held back, because GitHub says so when asked: what is
-/// missing in the balance of deliveries is made up, and gives way to the deliveries themselves
-/// should they come late.
+/// Makes a job that a pool takes wait, or be gated, because GitHub says so when asked. Synthetic
+/// deliveries fill the missing balance; the real ones replace them if they arrive late.
 pub(crate) fn set_synthetic_delivery(record: &mut JobRecord, waits: bool, now: Timestamp) {
     let (queued, blocking) = (record.queued.len(), record.blocking.len());
     let (set, missing) = if waits {

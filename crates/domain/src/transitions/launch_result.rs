@@ -1,6 +1,6 @@
-//! What comes of a launch: what ECS answers to it, or does not, and what it says later of the task.
-//! Each transition is of the row as it is, and none where the row is not the one any more that was
-//! sent for or asked about.
+//! The result of a launch: ECS's answer, or none, and what ECS reports of the task later. Each
+//! transition is of the row as it is, and none where the row is not the one any more that was sent
+//! for or asked about.
 
 use crate::model::id::TaskArn;
 use crate::model::runner::{Launch, Runner};
@@ -24,7 +24,7 @@ pub enum LaunchResult {
     NotSent,
     /// It got no definite answer: a task may have come of it.
     Unknown,
-    /// It was refused, and what came of an earlier one is not known: ECS would replay its no, so it
+    /// It was refused, and the result of an earlier one is unknown: ECS would replay its no, so it
     /// is not sent again.
     RefusedAfterUnknown,
 }
@@ -32,9 +32,9 @@ pub enum LaunchResult {
 /// What follows from a definite refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterRefusal {
-    /// ECS found no place under this token, so no send under it has made a task, neither this one
-    /// nor an earlier one: first the doubt goes ([`Runner::without_doubt`]), then what follows is
-    /// asked again.
+    /// ECS found no capacity under this token, so no send under it has made a task, this one or an
+    /// earlier one. The doubt is cleared first ([`Runner::without_doubt`]), then this is decided
+    /// again.
     Settle,
     /// A task may have come of an earlier send: [`LaunchResult::RefusedAfterUnknown`] is written
     /// down. Sweeper asks ECS, twice, once its reads have caught up.
@@ -98,8 +98,7 @@ impl Runner {
         let same = self == looked_at && self.arn.is_none() && self.stop.is_none();
         same.then(|| {
             let mut after = self.clone();
-            // That no answer is on record does not mean that no task came of it, unless it is known
-            // that nothing was sent.
+            // A missing answer does not prove that no task was made, unless nothing was sent.
             after.launch.outcome_unknown |= !self.launch.unsent;
             (after.launch.sent_at, after.launch.unsent) = (now, false);
             after.launch.forget_missing();
@@ -138,8 +137,8 @@ impl Runner {
         (self.is_try_of(sent) && after.launch != self.launch).then_some(after)
     }
 
-    /// The runner without the doubt that a task came of an earlier send, if it is still the one
-    /// that was sent for.
+    /// The runner without the doubt that an earlier send made a task, if it is still the same
+    /// launch.
     #[must_use]
     pub fn without_doubt(&self, sent: &Self) -> Option<Self> {
         let same = self.is_try_of(sent) && self.launch.sent_at == sent.launch.sent_at;
@@ -175,8 +174,7 @@ impl Runner {
         })
     }
 
-    /// True if no task came of the try `sent`, which was refused, and none can: the runner may be
-    /// closed.
+    /// True if the refused try `sent` made no task and cannot make one: the runner may be closed.
     #[must_use]
     pub fn never_started(&self, sent: &Self) -> bool {
         self.is_try_of(sent) && !self.launch.outcome_unknown
@@ -211,7 +209,7 @@ impl Runner {
 }
 
 impl Launch {
-    /// What ECS said before speaks of the time before.
+    /// Forgets that ECS knew no such task: those answers are from before.
     fn forget_missing(&mut self) {
         (self.missing, self.missing_at) = (0, None);
     }

@@ -12,9 +12,9 @@ use crate::model::timeouts;
 pub enum LivenessCheck {
     /// The job that it works on: is it over?
     Job(JobId),
-    /// The job that it holds in reserve: GitHub says that it works, and no one said on what.
+    /// The job that it has reserved: GitHub says that the runner is busy, but not with which job.
     Reserved(JobId),
-    /// The runner itself, whose job no one named: is it there?
+    /// Whether GitHub still has the runner, whose job is unknown.
     Itself,
 }
 
@@ -67,14 +67,14 @@ fn due_at(runner: &Runner, reserved: bool) -> Timestamp {
 /// What GitHub said of a runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LivenessResult {
-    /// Nothing speaks against it that it works.
+    /// It may well be at work.
     AtWork,
     /// The job in reserve for it has not begun: it works on another one.
     NotOnReserved,
     /// GitHub knows it no longer, and shows its place to the App: a runner leaves when its one job
     /// is over.
     Gone,
-    /// Its job is over, since then if GitHub says so.
+    /// Its job is over; since when, if GitHub says so.
     Over(Option<Timestamp>),
 }
 

@@ -36,12 +36,12 @@ pub(crate) fn new_record(
         }
         // What runs on our runner is written down, anyone who may take it by its labels.
         _ if meant.is_some() => {}
-        // Whether it waits or began on someone else's runner: a `queued` that comes last must find
-        // that the job is running or over, or it would leave an unplaced job for ever, and a runner
-        // would be started for it once a pool takes its labels.
+        // This holds whether the job waits or started on another fleet's runner. A `queued`
+        // delivery that arrives last must find that the job runs or is over. Otherwise the job
+        // would stay unplaced forever, and get a runner once a pool takes its labels.
         Placement::Unplaced(reason) => no_pool_takes(&mut record, reason, event.received_at),
-        // A stranger's job leaves nothing: their number has no bound. Nor does one that no pools
-        // file can be made to take.
+        // A stranger's job leaves nothing: their number has no bound. A job that no pools file can
+        // take is not recorded either.
         Placement::Refused(refusal @ (Refusal::Account | Refusal::Labels)) => {
             return Err(Verdict::Ignored(Reason::NotServed { refusal }));
         }
@@ -112,8 +112,8 @@ fn blank(event: &JobEvent, pools: &Pools) -> JobRecord {
     }
 }
 
-/// Since when a job waits, as this delivery knows it. GitHub's own clock where it is told, so that
-/// late deliveries do not lose their place in the line.
+/// Since when a job waits, as this delivery knows it. GitHub's own time, if known, so that late
+/// deliveries do not lose their place in the queue.
 pub(crate) fn queued_at(event: &JobEvent) -> Timestamp {
     match event.action {
         JobAction::Queued | JobAction::Waiting => event.started_at.or(event.created_at),

@@ -45,8 +45,8 @@ pub fn orphan_action(task: &Task, known: OrphanSnapshot<'_>, now: Timestamp) -> 
     match (known.row, known.record) {
         (Some(row), _) if row.arn.is_none() => OrphanAction::Adopt,
         (Some(row), _) if row.may_own(&task.arn) => OrphanAction::None,
-        // Who asks for a registration is held against the row's ARN, which never changes: this one
-        // cannot have got any.
+        // registrar compares the caller with the row's ARN, which never changes: this task cannot
+        // have got a registration.
         (Some(_), _) if old => OrphanAction::Stop(Reason::OtherTask),
         (None, Some(record)) if record.last_attempt_at.is_some() && record.may_own(&task.arn) => {
             OrphanAction::DeregisterFirst(Reason::RunnerClosed)

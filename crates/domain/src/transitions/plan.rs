@@ -126,9 +126,9 @@ pub fn plan(
 /// Jobs of a look that must be read again, one by one, before anything is planned: held in reserve
 /// by a runner that the look does not show.
 ///
-/// A runner's end and what it leaves on its job's row (GitHub is to be asked first) are one
-/// transaction, of which a query may show the first half alone; a launch would follow that should
-/// not. A read of a single item shows all of what any query has shown a part of.
+/// A runner's end and the mark on its job's row (ask GitHub first) are one transaction, but a query
+/// may show only the first half of it, and would then cause a needless launch. A read of a single
+/// item shows all of what any query has shown a part of.
 pub fn jobs_to_reread<'a, J: Borrow<WaitingJob>>(
     jobs: &'a [J],
     runners: &[Runner],

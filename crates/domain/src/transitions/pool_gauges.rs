@@ -27,7 +27,7 @@ pub struct PoolGauges {
     /// How long the job has waited that has waited longest. None in a pool that is paused: its jobs
     /// wait because someone wants it.
     pub oldest: Option<Duration>,
-    /// Sizes whose runners do not start, and repositories whose runners GitHub gives nothing.
+    /// Sizes whose runners do not start, and repositories to whose runners GitHub gives no job.
     pub open_breakers: usize,
     /// Jobs that no runner is started for, by [`HoldReason::word`].
     pub held: BTreeMap<&'static str, u32>,

@@ -45,8 +45,8 @@ impl<'a> Probes<'a> {
         Self { known, without_job }
     }
 
-    /// Not before then may a runner of this task definition, and not the repository's own yet, be
-    /// tried for the job; none if nothing speaks against it.
+    /// The earliest time at which a runner of this task definition, not yet registered for the
+    /// repository, may be tried for the job; none if it may be tried now.
     #[must_use]
     pub fn hold(&self, job: &WaitingJob, definition: &str, now: Timestamp) -> Option<Timestamp> {
         let PoolState {

@@ -1,8 +1,8 @@
-//! GitHub's word: what follows for a job from what GitHub says of it when it is asked.
+//! Reconciles a job with what GitHub's API says of it.
 //!
-//! Deliveries may never be made, and the API may show what is past. So what is final is believed at
-//! once, and what would take something back is believed only when it cannot be old, or is said
-//! twice.
+//! Deliveries may never be made, and the API may show what is past. So a final state is trusted at
+//! once. An answer that would move a job backwards is trusted only if it cannot be outdated, or if
+//! a second one agrees.
 
 pub use crate::model::github_job::{GithubJob, GithubJobDetails, GithubJobStatus, RunEnd};
 
@@ -76,8 +76,8 @@ pub fn reconcile_job(said: &GithubJob, about: JobSnapshot<'_>, now: Timestamp) -
     }
 }
 
-/// A closed record stands, whatever is said; only a runner of ours that had the job may not know
-/// yet that it is over.
+/// A closed record is final; only a runner of ours that had the job may still have to learn that
+/// the job is over.
 fn closed(said: &GithubJob, about: JobSnapshot<'_>, now: Timestamp) -> Changes {
     match said {
         GithubJob::Found(seen) if seen.status == GithubJobStatus::Completed => {
@@ -87,7 +87,7 @@ fn closed(said: &GithubJob, about: JobSnapshot<'_>, now: Timestamp) -> Changes {
     }
 }
 
-/// True if what GitHub shows may be older than what was heard last.
+/// True if GitHub's answer may be older than the last delivery.
 fn heard_recently(record: &JobRecord, now: Timestamp) -> bool {
     now.since(record.last_heard_at.unwrap_or(record.received_at)) <= timeouts::READS_LAG
 }
@@ -302,8 +302,8 @@ fn of_next_epoch(record: &JobRecord, now: Timestamp) -> JobRecord {
     let mut after = record.clone();
     after.epoch += 1;
     let began = record.running_at.unwrap_or(record.queued_at);
-    // Later than it began: what still comes of that beginning is old. Its place in the line is
-    // nearly the one it had.
+    // Later than its start: deliveries of that start are old. Its place in the line is nearly the
+    // one it had.
     after.queued_at = record
         .queued_at
         .max(began.plus(std::time::Duration::from_millis(1)));
@@ -355,8 +355,8 @@ fn keep_unconfirmed(
     }
 }
 
-/// GitHub does not show it. For a day that may have many reasons; then whatever waited is over, and
-/// no one can tell how. A gate may stay shut for much longer, and no one hears of it meanwhile.
+/// GitHub does not show it. For a day that may have many reasons; after that every waiting job is
+/// over, and its result is unknown. A gate may stay closed for much longer, without any delivery.
 fn not_found(
     what: UnconfirmedReason,
     why: Reason,

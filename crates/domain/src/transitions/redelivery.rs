@@ -1,11 +1,10 @@
 //! Deliveries that GitHub could not make, and the asking for them.
 //!
-//! GitHub delivers an event once. What went wrong stands in a list of attempts, newest first, which
-//! grows while it is read and in which an attempt may turn up somewhat late. Anyone who asks for an
-//! event again gets another attempt, under the same GUID. So the list is read from its head down to
-//! where the last whole reading began; what failed is written down before the place in the list
-//! moves; and only an attempt that succeeded ends the asking, or the time after which GitHub
-//! refuses it.
+//! GitHub delivers an event once. GitHub lists delivery attempts, newest first. The list grows
+//! while it is read, and an attempt may appear in it late. A request for redelivery causes another
+//! attempt, under the same GUID. So sweeper reads the list from its head down to where the last
+//! complete reading began, and records failures before its cursor moves. It requests an event until
+//! an attempt succeeds, or until GitHub no longer accepts requests for it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,21 +15,21 @@ use crate::model::failed_delivery::{DeliveryGuid, Redelivery};
 use crate::model::outbox::OutboxEntry;
 use crate::model::time::Timestamp;
 
-/// The first reading ever goes back so far. What failed while Mayfly was being set up is minutes
-/// old; an App that was there before has days of failures, and asking for those would start runners
-/// for jobs that no one waits for any more.
+/// The first reading ever goes back so far. Deliveries that failed during setup are minutes old. An
+/// App that existed before has days of failures; requesting those would start runners for jobs that
+/// are long over.
 pub const FIRST_LOOK: Duration = Duration::from_secs(60 * 60);
 
-/// Every reading goes so far beyond the place where the last one began: an attempt stands in the
-/// list under the time at which it was made, and gets there when it is over (10 s, 30 s on
-/// Enterprise Server) and GitHub has written it down.
+/// How far each reading goes beyond the place where the last one began: the list sorts an attempt
+/// by the time it was made, but shows it only once it is over (10 s, 30 s on Enterprise Server) and
+/// GitHub has stored it.
 pub const OVERLAP: Duration = Duration::from_secs(3 * 60);
 
 /// The wait after the first asking; twice as long after each, up to an hour.
 pub const FIRST_WAIT: Duration = Duration::from_secs(60);
 
-/// What webhook refused for what it holds is asked for so many times: the same bytes get the same
-/// answer, unless another version of webhook understands them. Others are asked for as long as
+/// How often an event is requested that webhook refused for its content: the same bytes get the
+/// same answer, unless another version of webhook understands them. Others are asked for as long as
 /// GitHub has them.
 pub const REFUSED_TRIES: u32 = 3;
 
@@ -70,8 +69,7 @@ pub struct Attempt {
 /// What a page of the list says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryStatus {
-    /// This event was delivered at last: no one is to ask for it (any more), whatever else the list
-    /// says of it.
+    /// This event was delivered: it is not requested again, whatever else the list shows.
     Delivered(DeliveryGuid),
     /// This event was not delivered, unless it is known that a later attempt did it.
     Failed(Redelivery),
@@ -243,7 +241,7 @@ impl<C: Clone> ListProgress<C> {
 pub enum RedeliveryStep {
     /// GitHub is to be asked for another attempt.
     Request,
-    /// What came of the last asking has not been seen yet.
+    /// The result of the last request is not known yet.
     Wait,
     /// The time is over after which GitHub makes no further attempt.
     TooLate,
@@ -254,8 +252,8 @@ pub enum RedeliveryStep {
 /// What is to be done about an event whose follow-up is due. `looked_at` is when the last whole
 /// reading of the list began.
 ///
-/// Who has asked once asks again only after a reading that began late enough to show what came of
-/// it: a list that takes many sweeps to read may hold the success all the while.
+/// An event is requested again only after a reading that began late enough to show the result of
+/// the last request: a list that takes many sweeps to read may already hold the success.
 #[must_use]
 pub fn redelivery_step(
     open: &OutboxEntry,

@@ -1,10 +1,10 @@
 //! Places where GitHub refuses every runner: repositories that it does not show to the App or lets
 //! nothing register at, targets whose labels it does not take or whose group is full.
 //!
-//! A request for a registration names a target and no job: what GitHub refuses of it, it refuses for
-//! every job of the target, and what it says of the repository for all of that. Each of them tried
-//! by itself would spend the installation's requests, and as some job of many is always due, runners
-//! would wait for their turn for as long as that lasts. So one job is tried for all of them, and the
+//! A registration request names a target and no job. So a refusal of the target holds for all its
+//! jobs, and one of the repository for all jobs of the repository. Each of them tried by itself
+//! would spend the installation's requests, and as some job of many is always due, runners would
+//! wait for their turn for as long as that lasts. So one job is tried for all of them, and the
 //! others wait.
 
 use std::collections::BTreeMap;
@@ -42,8 +42,8 @@ impl RefusedPlace {
     }
 }
 
-/// By place and size, the job that is tried for all others, and when: of those that were refused
-/// the one whose next try is the latest, so that each further refusal makes all of them wait longer.
+/// By place and size, the job that is tried for all others, and when: the refused job whose next
+/// try is the latest, so that each further refusal makes all of them wait longer.
 ///
 /// Sizes are apart: where runners of one size do not start at all, its jobs must not keep those of
 /// another one waiting.
@@ -72,9 +72,9 @@ impl Refusals {
         }
     }
 
-    /// When a job may be tried at the earliest that another one is tried for; none if nothing speaks
-    /// against this one. A job that is tried for others waits for no one: a repository's and a
-    /// target's could else wait for each other.
+    /// The earliest time at which a job may be tried while another one is tried in its place; none
+    /// if it may be tried now. A job that is tried for others never waits for another one:
+    /// otherwise a repository's and a target's could wait for each other.
     #[must_use]
     pub fn hold(&self, job: &WaitingJob) -> Option<Timestamp> {
         if self.0.is_empty() {

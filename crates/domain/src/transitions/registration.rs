@@ -1,4 +1,5 @@
-//! Registration: who asks, which job it gets, and what the ledger says at each step.
+//! Registration: who the caller is, which job the runner gets, and what the ledger records at each
+//! step.
 
 use std::borrow::Borrow;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -100,7 +101,7 @@ pub fn may_adopt(runner: &Runner, arn: &TaskArn, task: &Task) -> bool {
     task.arn == *arn && task.address == runner.address() && task.status != TaskStatus::Stopped
 }
 
-/// What a runner that asks for its registration is told before any job is looked for.
+/// The answer to a runner that asks for its registration, before a job is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegistrationStep {
     /// Look for a job.
@@ -180,8 +181,8 @@ pub fn reservation_is_void(job: &WaitingJob, holder: Option<&Runner>) -> bool {
 }
 
 /// The order in which the runner tries jobs that fit (already the oldest ones, oldest first): its
-/// own first, then from a place that differs from runner to runner, so that those who ask at the
-/// same moment do not all fight for the oldest.
+/// own first, then from a position that differs between runners, so that runners that ask at the
+/// same moment do not all compete for the oldest job.
 #[must_use]
 pub fn candidate_order<J: Borrow<WaitingJob>>(runner: &Runner, mut fitting: Vec<J>) -> Vec<J> {
     fitting.sort_by_key(|job| job.borrow().rank());
@@ -276,7 +277,7 @@ impl Runner {
     #[must_use]
     pub fn registering(&self, job: &JobRecord, now: Timestamp) -> Self {
         let mut after = self.seen(now);
-        // What an earlier call left at GitHub is unknown if no one wrote down how it went.
+        // The result of an earlier call is unknown if it was never recorded.
         after.attempt_outcome_unknown |= self.state == RunnerState::Registering;
         after.state = RunnerState::Registering;
         after.registration_attempt += 1;
@@ -327,8 +328,9 @@ impl Runner {
             })
     }
 
-    /// The runner after GitHub refused the registration in so many words: no registration came of
-    /// this call, so it is unregistered again, unless an earlier call's fate is unknown.
+    /// The runner after GitHub refused the registration in so many words: this call made no
+    /// registration, so the runner is unregistered again, unless the result of an earlier call is
+    /// unknown.
     #[must_use]
     pub fn refused_registration(
         &self,

@@ -16,13 +16,12 @@ use crate::transitions::job_state::{follow_up_for, recompute_state};
 use crate::transitions::registration::reservation_is_void;
 use crate::transitions::snapshot::JobSnapshot;
 
-/// What comes of matching a job again.
+/// The result of matching a job again.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RematchOutcome {
-    /// No one needs it: its pool is as it was, or it waits no longer.
+    /// Nothing to do: its pool is unchanged, or it waits no longer.
     NotNeeded,
-    /// Not now: a runner is at it, or the pools file at hand is not newer than the one it was
-    /// matched by.
+    /// Not now: a runner has the job, or the pools file is not newer than the one that matched it.
     Later,
     /// No pool takes it, for the same reason as before: nothing is written but that this pools file
     /// does not either.
@@ -59,8 +58,8 @@ pub fn rematch(place: JobSnapshot<'_>, now: Timestamp) -> RematchOutcome {
             let reserved = place
                 .row
                 .is_some_and(|row| row.runner.is_some() && !reservation_is_void(row, place.runner));
-            // A file that this function has kept for a minute may not have the pool yet that
-            // another one has placed the job in.
+            // This function's cached pools file may be a minute old and lack the pool in which
+            // another function placed the job.
             if reserved || pools.version <= record.pools_version {
                 return RematchOutcome::Later;
             }
@@ -92,7 +91,7 @@ fn given_up(record: &JobRecord, now: Timestamp) -> Changes {
     }
 }
 
-/// The record, matched by the pools in force.
+/// The record, matched by the active pools.
 fn rematched(place: JobSnapshot<'_>, now: Timestamp) -> JobRecord {
     let (before, pools) = (place.record, place.pools);
     let mut record = JobRecord {

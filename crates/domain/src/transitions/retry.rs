@@ -37,7 +37,7 @@ pub enum Retry {
     Over,
 }
 
-/// Decides what trying a job again comes to, and what changes. `by` is who asked.
+/// Decides how to retry a job, and what changes. `by` is who asked.
 #[must_use]
 pub fn retry(tried: JobSnapshot<'_>, by: &str, now: Timestamp) -> (Retry, Changes) {
     let JobSnapshot {

@@ -7,7 +7,7 @@ use crate::model::runner::Runner;
 /// A job that has a record.
 #[derive(Clone, Copy, Debug)]
 pub struct JobSnapshot<'a> {
-    /// The pools in force.
+    /// The active pools.
     pub pools: &'a Pools,
     /// Its record.
     pub record: &'a JobRecord,

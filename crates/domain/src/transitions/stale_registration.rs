@@ -11,8 +11,8 @@ impl Runner {
     /// none can be left.
     ///
     /// One registration is certainly gone if its job is over (GitHub takes an ephemeral runner away
-    /// then) or if it was taken away while it had none. Of more calls than one, all but the newest
-    /// may have left a registration that no one can use.
+    /// then) or if it was taken away while it had none. If there were several calls, all but the
+    /// newest may have left an unusable registration.
     #[must_use]
     pub fn stale_registrations(&self) -> Vec<&Target> {
         let several = self.registration_attempt > 1 || self.attempt_outcome_unknown;

@@ -1,8 +1,8 @@
 //! Dismissal: someone wants a runner gone (`mayfly stop`).
 //!
-//! Anyone who asks decides nothing: a runner that GitHub cannot know is marked, and scaler stops
-//! its task; one that GitHub may know is left to sweeper, which takes it away there first. A runner
-//! at work is touched only if that was said in so many words.
+//! The request itself stops nothing. A runner that GitHub cannot know is marked, and scaler stops
+//! its task; sweeper deregisters one that GitHub may know before its task is stopped. A runner at
+//! work is touched only if that was said in so many words.
 
 use crate::model::runner::{Runner, RunnerState, StopKind, StopMark};
 use crate::model::stop_request::StopRequest;
@@ -23,7 +23,7 @@ pub enum StopOutcome {
     Ending,
 }
 
-/// Decides what becomes of a request that a runner ends, and what changes.
+/// Decides the result of a request to stop a runner, and what changes.
 #[must_use]
 pub fn request_stop(runner: &Runner, request: StopRequest) -> (StopOutcome, Changes) {
     let known = runner
@@ -72,8 +72,8 @@ impl Runner {
         self.state == RunnerState::Busy && self.done_at.is_none() && self.refused.is_none()
     }
 
-    /// True if it ends because someone said so, and surely never had a job: it was taken away at
-    /// GitHub while it had none, or the registration that was under way was not handed out.
+    /// True if it ends on request and certainly never had a job: it was deregistered while it had
+    /// none, or its registration in progress was not handed out.
     #[must_use]
     pub(crate) fn stopped_before_a_job(&self) -> bool {
         self.stop_request.is_some()

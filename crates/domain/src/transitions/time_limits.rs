@@ -43,7 +43,8 @@ pub fn runner_action(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Ru
     }
     match runner.state {
         _ if runner.stop.is_some() => RunnerAction::None,
-        // Before all others: what GitHub hides from the App must not live for ever either.
+        // This comes before all others: a runner that GitHub hides from the App must not live
+        // forever either.
         _ if over(runner.registered_at, max_lifetime) => {
             RunnerAction::ForceStop(Reason::MaxLifetime {
                 within: max_lifetime,
@@ -116,11 +117,11 @@ pub fn runner_action(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Ru
     }
 }
 
-/// Registered runners that no waiting job is for, while jobs wait that no runner covers and none
-/// may be started for: of a pool that is at its `max` any, for a repository that is at its
-/// `max_per_repository` its own. One for each such job, those that are registered longest first.
-/// GitHub may hand a job to a new registration that nothing was told of yet, so the youngest are
-/// left.
+/// Registered runners without a waiting job, while other jobs wait that no runner covers and that
+/// cannot get one: any of a pool at its `max`, or a repository's own if it is at its
+/// `max_per_repository`. One for each such job, those that are registered longest first. GitHub may
+/// just have given a new registration a job whose delivery is not here yet, so the youngest runners
+/// stay.
 #[must_use]
 pub fn runners_to_evict(
     pool: &Pool,
@@ -186,8 +187,8 @@ fn stop_request_action(
             StopKind::UserRequest,
             request.reason(),
         )),
-        // It is told so when it asks the next time, and ends by itself; a call to GitHub that is
-        // under way is not overtaken.
+        // It learns of that at its next poll, and ends by itself. A call to GitHub in progress is
+        // not overtaken.
         RunnerState::Registering
             if runner
                 .last_attempt_at
@@ -245,9 +246,9 @@ impl Runner {
         })
     }
 
-    /// The runner after GitHub showed the App neither it nor its repository or organization:
-    /// whether it has a job is not known, so it stays until it ends by itself or its time is over.
-    /// `None` if that is in its story.
+    /// The runner after GitHub showed the App neither it nor its repository or organization. It may
+    /// have a job, so it stays until it ends by itself or its time is over. `None` if that is in
+    /// its story.
     #[must_use]
     pub fn not_deregistered(&self, now: Timestamp) -> Option<Self> {
         let news = !self
@@ -261,8 +262,7 @@ impl Runner {
         })
     }
 
-    /// The runner after GitHub refused to remove it because it has a job, though nothing else said
-    /// so.
+    /// The runner after GitHub refused to remove it because it has a job, of which we knew nothing.
     #[must_use]
     pub fn found_busy(&self, now: Timestamp) -> Option<Self> {
         (self.state == RunnerState::Registered).then(|| {

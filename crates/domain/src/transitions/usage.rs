@@ -1,4 +1,4 @@
-//! What a container reports of its use: what is believed of it, and where it is written down.
+//! The usage that a container reports: which of it is trusted, and where it is recorded.
 
 use std::fmt;
 

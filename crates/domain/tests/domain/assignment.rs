@@ -10,7 +10,7 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::plan::{Plan, plan};
 
 use crate::fixture::builders::{
-    DEFINITION, NOW, ago, busy, job, job_of, later, limits, pool, proven, registered, target,
+    DEFINITION, NOW, ago, busy, job, job_of, later, limits, pool, registered, target, verified,
 };
 
 /// Six runners of repository 1 were given nothing, the last one ten minutes ago; the next may be
@@ -26,7 +26,7 @@ fn given_nothing(probes: u32, not_before: Timestamp) -> PoolHealth {
     };
     PoolHealth {
         assignments: vec![assignment],
-        ..proven()
+        ..verified()
     }
 }
 

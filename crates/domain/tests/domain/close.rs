@@ -339,7 +339,7 @@ fn a_runner_taken_back_at_work_ran_and_its_job_may_be_run_again() {
     );
     let reason = closing.record.reason.clone().unwrap().to_string();
     assert!(
-        reason.starts_with("AWS took back its Spot capacity; in ECS's words"),
+        reason.starts_with("AWS reclaimed its Spot capacity; in ECS's words"),
         "{reason}"
     );
     let job = closing.job.clone().unwrap();
@@ -353,7 +353,7 @@ fn a_runner_taken_back_at_work_ran_and_its_job_may_be_run_again() {
             .unwrap()
             .event
             .to_string()
-            .contains("AWS took back its Spot capacity")
+            .contains("AWS reclaimed its Spot capacity")
     );
     assert_eq!(
         left(closing),
@@ -374,7 +374,7 @@ fn a_host_that_aws_retires_or_finds_unhealthy_is_taken_back_like_spot_capacity()
         let closing = ended(&runner, code, Some(&running(1)));
         assert!(closing.record.interrupted, "{code}");
         let reason = closing.record.reason.clone().unwrap().to_string();
-        assert!(reason.starts_with("AWS took "), "{code}: {reason}");
+        assert!(reason.starts_with("AWS reclaimed "), "{code}: {reason}");
         assert_eq!(
             left(closing),
             [

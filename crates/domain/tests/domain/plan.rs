@@ -95,8 +95,8 @@ proptest! {
         let plan = snapshot.plan();
         for size in plan.launch.iter().map(|start| start.size).collect::<BTreeSet<_>>() {
             let health = snapshot.health.of_with(&size, &snapshot.runners);
-            let proven = health.verified_definition.is_some() && health.verified_definition.as_ref() == snapshot.limits.definitions.get(&size.to_string());
-            let most = if health.breaker_open() { 1 } else if proven && !health.after_registration { usize::MAX } else { 5 };
+            let verified = health.verified_definition.is_some() && health.verified_definition.as_ref() == snapshot.limits.definitions.get(&size.to_string());
+            let most = if health.breaker_open() { 1 } else if verified && !health.after_registration { usize::MAX } else { 5 };
             let launches = plan.launch.iter().filter(|start| start.size == size).count();
             prop_assert!(unasked(&snapshot.runners, size) + launches <= most, "{launches} launches of {size}: {health:?}");
         }

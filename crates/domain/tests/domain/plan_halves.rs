@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::fixture::builders::{
-    DEFINITION, NOW, job, limits, pool, proven, record_of, registered, requested, target,
+    DEFINITION, NOW, job, limits, pool, record_of, registered, requested, target, verified,
 };
 use crate::fixture::changes::close_runner;
 use crate::fixture::snapshots::{Look, World, snapshot};
@@ -284,7 +284,7 @@ fn not_assigned() -> (Look, Vec<Item>) {
     (
         Look {
             pool: pool(),
-            health: proven(),
+            health: verified(),
             jobs: vec![waiting],
             runners: vec![holder],
             limits: limits(),
@@ -316,7 +316,7 @@ fn a_health_that_was_read_before_the_runners_would_launch_again_for_every_failed
     let closing = close_runner(&failed, End::Missing, RunnerSnapshot::default(), NOW);
     let before = Look {
         pool: pool(),
-        health: proven(),
+        health: verified(),
         jobs: vec![job(1)],
         runners: vec![failed],
         limits: limits(),

@@ -14,7 +14,7 @@ use mayfly_domain::transitions::plan::Plan;
 
 use crate::fixture::builders::{
     DEFINITION, OLD, OWN, ago, broken, busy, health, installation, job, job_of, later, limits,
-    marked, parked, pool, proven,
+    marked, parked, pool, verified,
 };
 use crate::fixture::builders::{registered, registering, requested, silent, target};
 use crate::fixture::snapshots::Look;
@@ -26,7 +26,7 @@ fn fixture(
     let (jobs, runners) = (jobs.into_iter().collect(), runners.into_iter().collect());
     Look {
         pool: pool(),
-        health: proven(),
+        health: verified(),
         jobs,
         runners,
         limits: limits(),

@@ -13,7 +13,7 @@ use mayfly_domain::transitions::pool_gauges::PoolGauges;
 
 use crate::fixture::builders::{
     DEFINITION, NOW, OLD, OWN, ago, broken, busy, health, job, limits, marked, parked, pool,
-    proven, registered, requested, target,
+    registered, requested, target, verified,
 };
 
 fn gauges(health: &PoolHealth, jobs: &[WaitingJob], holds: &[(JobId, HoldReason)]) -> PoolGauges {
@@ -21,7 +21,7 @@ fn gauges(health: &PoolHealth, jobs: &[WaitingJob], holds: &[(JobId, HoldReason)
 }
 
 fn of_runners(runners: &[Runner]) -> (usize, usize, usize) {
-    let all = PoolGauges::of(&pool(), (&proven(), &[], runners), &limits(), &[], NOW);
+    let all = PoolGauges::of(&pool(), (&verified(), &[], runners), &limits(), &[], NOW);
     (all.starting, all.idle, all.running)
 }
 
@@ -49,15 +49,15 @@ fn the_oldest_job_counts_unless_the_pool_is_paused() {
         ..job(1)
     };
     let jobs = [job(2), old];
-    let all = gauges(&proven(), &jobs, &[]);
+    let all = gauges(&verified(), &jobs, &[]);
     assert_eq!(
         (all.waiting, all.oldest),
         (2, Some(Duration::from_secs(900)))
     );
     let paused = Pool { max: 0, ..pool() };
-    let all = PoolGauges::of(&paused, (&proven(), &jobs, &[]), &limits(), &[], NOW);
+    let all = PoolGauges::of(&paused, (&verified(), &jobs, &[]), &limits(), &[], NOW);
     assert_eq!((all.waiting, all.oldest), (2, None));
-    assert_eq!(gauges(&proven(), &[], &[]).oldest, None);
+    assert_eq!(gauges(&verified(), &[], &[]).oldest, None);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_breaker_is_open_while_a_person_must_act_and_what_passes_only_while_a_job_wa
     };
     assert_eq!(open(OWN, &other, &[job(1)]), 0);
     let held = [(JobId(1), HoldReason::NotAssigned(NOW))];
-    assert_eq!(gauges(&proven(), &[job(1)], &held).open_breakers, 1);
+    assert_eq!(gauges(&verified(), &[job(1)], &held).open_breakers, 1);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn held_jobs_are_counted_by_reason() {
         (JobId(2), HoldReason::PoolMax(10)),
         (JobId(3), HoldReason::GithubLimit(NOW)),
     ];
-    let all = gauges(&proven(), &[], &holds);
+    let all = gauges(&verified(), &[], &holds);
     assert_eq!(
         (
             all.held_for("pool_max"),

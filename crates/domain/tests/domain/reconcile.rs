@@ -920,17 +920,17 @@ fn waiting_jobs_are_asked_about_at_once_if_someone_needs_to_know_and_every_half_
 #[test]
 fn an_answer_that_changes_a_job_otherwise_ends_the_doubt_about_it_too() {
     let known = record(JobState::Running, LONG);
-    let doubtful = learned(&says(GithubJobStatus::Queued), &known, None, NOW).record;
-    let doubtful = JobRecord {
+    let unconfirmed = learned(&says(GithubJobStatus::Queued), &known, None, NOW).record;
+    let unconfirmed = JobRecord {
         runner_name: None,
-        ..doubtful.unwrap()
+        ..unconfirmed.unwrap()
     };
-    assert!(doubtful.unconfirmed.is_some());
+    assert!(unconfirmed.unconfirmed.is_some());
     let runs = GithubJob::Found(GithubJobDetails {
         runner: Some(stranger()),
         ..seen(GithubJobStatus::Running)
     });
-    let after = learned(&runs, &doubtful, None, NOW.plus(timeouts::REREAD_AFTER));
+    let after = learned(&runs, &unconfirmed, None, NOW.plus(timeouts::REREAD_AFTER));
     let after = after.record.unwrap();
     assert_eq!(
         (after.runner_name.as_deref(), after.unconfirmed),

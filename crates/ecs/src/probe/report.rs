@@ -106,11 +106,11 @@ pub enum Answered {
 /// What keeps an answer away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectFailure {
-    /// The name has no address, or no one told it in time.
+    /// The name did not resolve, or not in time.
     Name,
     /// Someone refused the connection, or no way leads there.
     Refused,
-    /// No one answered the call for a connection in time.
+    /// The connection timed out.
     Unanswered,
     /// TLS failed: a certificate that the image does not trust, or someone between.
     Tls,

@@ -228,7 +228,7 @@ async fn an_interrupted_job_is_told_so_and_may_be_run_again_once<S: Store>(ledge
             .unwrap()
             .event
             .to_string()
-            .contains("took back"),
+            .contains("reclaimed"),
         "{:?}",
         job.story
     );

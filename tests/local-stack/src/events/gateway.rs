@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// The API's id.
 const API: &str = "a1b2c3d4e5";
 
-/// What arrives at the front door.
+/// What arrives at the API.
 pub(super) struct Arrival<'a> {
     /// `/webhook`, …
     pub(super) path: &'a str,

@@ -147,7 +147,7 @@ async fn an_image_that_switches_admission_off_is_refused_before_it_registers() {
 
 /// The operator's right reaches the parameter, past every check of the command. The App's key stays
 /// where it belongs all the same: no function asks another server than the key's own, and what was
-/// in force stays in force.
+/// in force stays active.
 #[tokio::test]
 #[ignore = "needs the local stack: make test"]
 async fn an_operator_who_names_another_github_is_sent_nothing() {

@@ -51,7 +51,7 @@ async fn a_person_changes_the_pools_stops_a_runner_retries_a_job_and_reads_its_l
         applied.code == 0
             && applied
                 .stdout
-                .contains(&format!("version {} is in force", before + 1)),
+                .contains(&format!("version {} is active", before + 1)),
         "{applied:?}"
     );
     assert_eq!(version(&viewer).await, before + 1);
@@ -67,7 +67,7 @@ async fn a_person_changes_the_pools_stops_a_runner_retries_a_job_and_reads_its_l
             .runs(&["apply", "--yes", &back])
             .await
             .stdout
-            .contains("this very file is in force")
+            .contains("this file is already active")
     );
     stage
         .until(

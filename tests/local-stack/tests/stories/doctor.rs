@@ -98,7 +98,7 @@ async fn a_doctor_finds_a_deployment_healthy_from_where_its_runners_live() {
         &ran,
         "app",
         "good",
-        "installed on acme, with what the pools need",
+        "installed on acme, with the permissions that the pools need",
     );
     has(
         &ran,
@@ -155,7 +155,7 @@ async fn a_doctor_finds_where_github_delivers_instead_and_mends_that() {
         &mended,
         "webhook",
         "good",
-        "repaired: GitHub was told to deliver JSON to",
+        "repaired: GitHub now delivers JSON to",
     );
     is_good(&mended, "webhook");
     let job =
@@ -180,7 +180,7 @@ async fn a_deployment_out_of_reach_is_an_error_and_the_rest_is_told() {
         &ran,
         "credentials",
         "error",
-        "read the SSM parameter /mayfly/elsewhere/deployment: AccessDeniedException",
+        "could not read the SSM parameter /mayfly/elsewhere/deployment: AccessDeniedException",
     );
     is_good(&ran, "clock");
     assert_eq!(ran.code, 1);

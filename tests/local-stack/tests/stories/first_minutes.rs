@@ -202,7 +202,7 @@ impl Newcomer {
         let file = std::fs::read_to_string(self.person.home().join("pools.toml")).unwrap();
         assert!(file.contains("runner_group = \"mayfly\""), "{file}");
         assert!(
-            told.contains("made the runner group mayfly of acme"),
+            told.contains("created the runner group mayfly of acme"),
             "{told}"
         );
     }
@@ -266,7 +266,7 @@ async fn first_ten_minutes_on_a_bare_stack() {
         "{plan}"
     );
     let applied = newcomer.types("mayfly apply").await;
-    assert!(applied.contains("version 1 is in force"), "{applied}");
+    assert!(applied.contains("version 1 is active"), "{applied}");
 
     let job = newcomer.pushes().await;
     let status = newcomer.types("mayfly status").await;

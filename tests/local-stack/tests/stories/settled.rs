@@ -102,7 +102,7 @@ impl Stage {
         )
     }
 
-    /// The pools file in force.
+    /// The active pools file.
     pub(crate) async fn pools(&self) -> String {
         let answer = self
             .aws(
@@ -114,7 +114,7 @@ impl Stage {
         answer["Parameter"]["Value"].as_str().unwrap().to_owned()
     }
 
-    /// Puts a pools file in force.
+    /// Puts a active pools file.
     pub(crate) async fn put_pools(&self, file: &str) {
         let body = json!({ "Name": self.stack.pools_parameter, "Value": file, "Type": "String", "Overwrite": true });
         self.aws("ssm", "AmazonSSM.PutParameter", &body).await;

@@ -33,7 +33,7 @@ pub struct Figures {
     pub failed: u64,
     /// Stories by the situation that they tell.
     pub situations: BTreeMap<String, u64>,
-    /// What was turned away for want of capacity: by route of the front door, by function, and at
+    /// What was turned away for want of capacity: by route of the API, by function, and at
     /// the table.
     pub turned_away: BTreeMap<&'static str, u64>,
     /// Jobs by what became of them.

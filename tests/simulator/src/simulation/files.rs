@@ -10,7 +10,7 @@ use super::scenario::{PoolSpec, PoolsFile};
 /// does.
 const BELIEVED: Duration = Duration::from_secs(60 + 35);
 
-/// While Parameter Store fails, the last good file stays in force. How long before a failure a file
+/// While Parameter Store fails, the last good file stays active. How long before a failure a file
 /// can have been read that is still believed.
 const BEFORE_FAILURE: Duration = Duration::from_secs(15 * 60);
 

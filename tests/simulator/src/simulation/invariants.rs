@@ -17,7 +17,7 @@ use mayfly_github_model::jobs::Status;
 
 /// **I1** Every job that a pool takes gets a runner or a recorded reason, whatever is lost, repeated, reordered or killed.
 ///
-/// At the end of the story: a job that some pool of the file in force takes, and that no one
+/// At the end of the story: a job that some pool of the active file takes, and that no one
 /// cancelled or holds back, is over at GitHub. Only what the scenario made impossible may still
 /// wait, and then its record says why.
 pub(super) fn i1_every_job_is_served(final_state: &FinalState<'_>, recorder: &mut Recorder) {

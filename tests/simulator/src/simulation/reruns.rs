@@ -1,4 +1,4 @@
-//! Jobs whose runner AWS took back, where their pool says `rerun_interrupted`: GitHub is asked to
+//! Jobs whose runner AWS reclaimed, where their pool says `rerun_interrupted`: GitHub is asked to
 //! run them again, once (I1).
 
 use std::collections::BTreeSet;
@@ -107,7 +107,7 @@ pub(super) fn are_due(final_state: &FinalState<'_>, recorder: &Recorder) -> bool
     of(final_state, recorder).any(|job| !job.again)
 }
 
-/// **I1** A job whose runner AWS took back is run again where its pool says so, and GitHub is asked for it once.
+/// **I1** A job whose runner AWS reclaimed is run again where its pool says so, and GitHub is asked for it once.
 pub(super) fn i1_reclaimed_jobs_run_again_once(
     final_state: &FinalState<'_>,
     recorder: &mut Recorder,

@@ -150,7 +150,7 @@ pub(super) fn waste() -> anyhow::Result<bool> {
     Ok(well)
 }
 
-/// A thousand jobs within seconds, no more at once than the front door lets in.
+/// A thousand jobs within seconds, no more at once than the API lets in.
 fn thousand_jobs() -> impl Iterator<Item = Act> {
     (0..5_u32).map(|wave| jobs(1 + wave, 30.0 + f64::from(wave), 200, 20.0))
 }

@@ -1,4 +1,4 @@
-//! What the world outside gives, and no more: requests that the front door lets in, invocations
+//! What the world outside gives, and no more: requests that the API lets in, invocations
 //! that Lambda runs at a time, units of the table. All of it is limited by load: a story that asks
 //! for less meets no limit.
 

@@ -59,7 +59,7 @@ struct Place {
 
 /// One request. Without a grant the App makes it as itself.
 #[derive(Clone)]
-struct Question {
+struct ApiRequest {
     name: &'static str,
     method: &'static str,
     path: String,
@@ -113,8 +113,8 @@ impl Place {
         }
     }
 
-    fn question(&self, name: &'static str, method: &'static str, rest: &str) -> Question {
-        Question {
+    fn api_request(&self, name: &'static str, method: &'static str, rest: &str) -> ApiRequest {
+        ApiRequest {
             name,
             method,
             path: format!("{}{rest}", self.path),
@@ -123,12 +123,12 @@ impl Place {
         }
     }
 
-    fn get(&self, name: &'static str, rest: &str) -> Question {
-        self.question(name, "GET", rest)
+    fn get(&self, name: &'static str, rest: &str) -> ApiRequest {
+        self.api_request(name, "GET", rest)
     }
 }
 
-impl Question {
+impl ApiRequest {
     /// For the trace. The App's own questions are of no installation.
     fn about(&self) -> String {
         let asked = format!("{} {}", self.method, self.path);
@@ -291,12 +291,12 @@ impl Github {
     ///
     /// # Errors
     /// When there is no token, or no time: the question was not put.
-    async fn ask(&self, question: Question, by: Instant) -> Result<Asked, CallError> {
+    async fn ask(&self, api_request: ApiRequest, by: Instant) -> Result<Asked, CallError> {
         self.world
-            .count(self.who, &format!("GitHub {}", question.name));
-        let Question {
+            .count(self.who, &format!("GitHub {}", api_request.name));
+        let ApiRequest {
             name, method, path, ..
-        } = &question;
+        } = &api_request;
         let mut call = Box::new(Call {
             name,
             method: (*method).to_owned(),
@@ -311,7 +311,7 @@ impl Github {
                 call,
             });
         }
-        let Some(put) = self.put(question.clone(), by.min(begun + LONGEST)).await else {
+        let Some(put) = self.put(api_request.clone(), by.min(begun + LONGEST)).await else {
             return Ok(Asked { answer: None, call });
         };
         match put {
@@ -331,14 +331,16 @@ impl Github {
     }
 
     /// Puts a question; nothing comes back if no answer came until then.
-    async fn put(&self, question: Question, until: Instant) -> Option<Put> {
+    async fn put(&self, api_request: ApiRequest, until: Instant) -> Option<Put> {
         let leaving = self
             .world
-            .leaves(self.who, Port::Github, question.name, || question.about());
+            .leaves(self.who, Port::Github, api_request.name, || {
+                api_request.about()
+            });
         let (world, who) = (Arc::clone(&self.world), self.who);
         let work = async move {
             world.travel().await;
-            world.with_github_by(who, |github, now| question.put(github, now))
+            world.with_github_by(who, |github, now| api_request.put(github, now))
         };
         let made = timeout_at(until, leaving.make(work)).await;
         let Ok(made) = made else {
@@ -384,8 +386,8 @@ impl Github {
     }
 
     /// The answer to a question that may safely be lost, if it is a success.
-    async fn answer(&self, question: Question, by: Instant) -> Result<Answer, CallError> {
-        self.ask(question, by).await?.success(self.now())
+    async fn answer(&self, api_request: ApiRequest, by: Instant) -> Result<Answer, CallError> {
+        self.ask(api_request, by).await?.success(self.now())
     }
 
     fn now(&self) -> Timestamp {

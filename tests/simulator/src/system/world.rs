@@ -252,7 +252,7 @@ impl World {
         lock(&self.in_use)
     }
 
-    /// How often something was turned away for want of capacity: by route of the front door, by
+    /// How often something was turned away for want of capacity: by route of the API, by
     /// function, and at the table.
     #[must_use]
     pub fn turned_away(&self) -> BTreeMap<&'static str, u64> {

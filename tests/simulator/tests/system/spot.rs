@@ -68,7 +68,7 @@ async fn it_is_told_in_the_runners_and_in_the_jobs_story() {
     );
     let reason = runner.reason.unwrap().to_string();
     assert!(
-        reason.contains("AWS took back its Spot capacity"),
+        reason.contains("AWS reclaimed its Spot capacity"),
         "{reason}"
     );
     let told = system.job(job).unwrap().story;
@@ -76,7 +76,7 @@ async fn it_is_told_in_the_runners_and_in_the_jobs_story() {
         told.iter().any(|note| note
             .event
             .to_string()
-            .contains("AWS took back its Spot capacity")),
+            .contains("AWS reclaimed its Spot capacity")),
         "{told:?}"
     );
     assert_eq!(
@@ -239,7 +239,7 @@ async fn a_job_whose_host_aws_takes_away_is_run_again_on_demand_too() {
         let runner = system.closed_runners().remove(0);
         let reason = runner.reason.as_ref().unwrap().to_string();
         assert!(
-            runner.interrupted && reason.starts_with("AWS took it back: the host under it is"),
+            runner.interrupted && reason.starts_with("AWS reclaimed it: the host under it is"),
             "{reason}"
         );
         let told = system.job(job).unwrap().story;

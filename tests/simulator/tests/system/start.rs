@@ -50,7 +50,7 @@ pub(crate) fn queue_one(system: &System) -> JobId {
     system.queue_jobs(&job())[0]
 }
 
-/// As many jobs as the front door lets in at once, and the next ones two seconds later: more than
+/// As many jobs as the API lets in at once, and the next ones two seconds later: more than
 /// it lets in are another story.
 pub(crate) async fn queue_in_waves(system: &System, wish: &NewJob) -> Vec<JobId> {
     const AT_ONCE: u32 = 400;

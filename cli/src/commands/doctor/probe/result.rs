@@ -1,4 +1,4 @@
-//! What came of a probe, and what is known besides.
+//! A probe's result, and what else is known.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::failure::Failure;
 /// needs five will not live.
 pub const LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// What came of a probe.
+/// A probe's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeResult {
     /// ECS took no task definition, or started no task.
@@ -47,7 +47,7 @@ pub enum ProbeResult {
 pub struct Probed {
     /// What it tried.
     pub kind: Kind,
-    /// What came of it.
+    /// The result.
     pub came: ProbeResult,
     /// A task that could not be stopped.
     pub left: Option<TaskArn>,
@@ -60,7 +60,7 @@ pub struct ProbeContext {
     pub region: String,
     /// Tasks have public addresses.
     pub public_ip: bool,
-    /// Where the front door is.
+    /// Where the endpoint is.
     pub url: String,
     /// What must answer: its name, its URL.
     pub reach: Vec<(String, String)>,

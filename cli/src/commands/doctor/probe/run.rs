@@ -35,7 +35,7 @@ const SENDS: u32 = 4;
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is said of a task that may be there, and was not stopped.
-const LEFT: &str = "if there is a task of it, it ends two minutes after its container began, and sweeper stops it when it is ten minutes old";
+const LEFT: &str = "its task, if there is one, ends two minutes after its container began; sweeper stops it when it is ten minutes old";
 
 /// What a task's reason says that was stopped.
 const STOPPED: &str = "mayfly doctor has seen enough";
@@ -142,7 +142,7 @@ impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prob
 
     async fn probe(&self, kind: &Kind, underway: &Underway) -> Result<Probed, Failure> {
         let until = Instant::now() + self.limit;
-        underway.say(kind, "asking for a task");
+        underway.say(kind, "requesting a task");
         let definition = match self
             .ecs
             .ensure(&TaskDefinitionSpec::of(
@@ -292,7 +292,7 @@ impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prob
         }
     }
 
-    /// What it has said so far.
+    /// Its output so far.
     async fn report(&self, mark: &str, stream: &str) -> Result<Report, Failure> {
         let (mut lines, mut place) = (Vec::new(), None);
         while let Some(page) = self.logs.page(stream, place.as_deref()).await? {

@@ -9,11 +9,10 @@ use super::kind::{Kind, capacity};
 use super::result::LIMIT;
 use crate::commands::doctor::finding::{Area, Finding};
 
-/// What to do where the caller may not.
-pub(crate) const MAY_NOT: &str = "anyone who runs it needs the policy DoctorPolicyArn (the stack's outputs); without it: mayfly doctor --no-probe";
+/// What to do if the caller lacks permission.
+pub(crate) const MAY_NOT: &str = "running it needs the policy DoctorPolicyArn (the stack's outputs); without it: mayfly doctor --no-probe";
 
-const WAY_OUT: &str = "with AssignPublicIp=ENABLED the subnets need a route to an internet gateway, with DISABLED one to a NAT; security group and network \
-     ACLs must let 443 out";
+const WAY_OUT: &str = "with AssignPublicIp=ENABLED the subnets need a route to an internet gateway, with DISABLED one to a NAT; the security group and network ACLs must allow 443 out";
 
 /// Where a finding about this cause belongs.
 fn area(cause: Cause) -> Area {
@@ -36,8 +35,7 @@ fn caused(kind: &Kind, cause: Cause, words: &str) -> Finding {
     )
 }
 
-/// No task was started, for a reason of that kind (none: no one knows) and in
-/// these words.
+/// No task was started, for a reason of that kind (none: unknown) and in these words.
 #[must_use]
 pub fn not_started(kind: &Kind, failure: Option<LaunchFailure>, reason: &str) -> Finding {
     let whose = kind.whose();
@@ -55,7 +53,7 @@ pub fn not_started(kind: &Kind, failure: Option<LaunchFailure>, reason: &str) ->
         }
         Some(LaunchFailure::Quota) => {
             let what = format!(
-                "{whose}: no vCPU is left on {} for a probe, nor for a runner: {reason}",
+                "{whose}: no vCPU is left on {} for a probe or a runner: {reason}",
                 capacity(kind)
             );
             Finding::warning(
@@ -72,16 +70,16 @@ pub fn not_started(kind: &Kind, failure: Option<LaunchFailure>, reason: &str) ->
             Finding::warning(
                 Area::Network,
                 what,
-                "it passes; subnets in more availability zones make it rarer (SubnetIds of the stack)",
+                "it passes by itself; subnets in more availability zones make it rarer (SubnetIds of the stack)",
             )
         }
         Some(LaunchFailure::Configuration) => match Cause::in_words(reason) {
             Some(cause) => caused(kind, cause, reason),
             None => {
-                let fix = "what it names is the stack's (subnets, security group, cluster) or the pools file's (image, task_role): correct it there";
+                let fix = "correct it in the stack (subnets, security group, cluster) or in the pools file (image, task_role)";
                 Finding::error(
                     Area::Network,
-                    format!("{whose}: ECS starts no such task: {reason}"),
+                    format!("{whose}: ECS does not start such a task: {reason}"),
                     fix,
                 )
             }
@@ -104,7 +102,7 @@ pub fn silent(kind: &Kind, task: &Task) -> Vec<Finding> {
     let unknown = |what: String, fix: &str| vec![Finding::unknown(Area::Network, what, fix)];
     if task.is_interrupted() {
         return unknown(
-            format!("{whose}: AWS took the probe back: {words}"),
+            format!("{whose}: AWS interrupted the probe: {words}"),
             "try again",
         );
     }
@@ -117,12 +115,12 @@ pub fn silent(kind: &Kind, task: &Task) -> Vec<Finding> {
     if let Some(cause) = Cause::in_words(&words) {
         return vec![caused(kind, cause, &words)];
     }
-    let log = "its log cannot be read: may the execution role write it (logs:PutLogEvents), and does the way out lead to CloudWatch Logs?";
+    let log = "its log cannot be read: may the execution role write it (logs:PutLogEvents), and can the task reach CloudWatch Logs?";
     match (task.end.exit_code, task.end.exit_code.and_then(Wrong::of)) {
         (_, Some(wrong)) if wrong == Wrong::default() => {
             vec![Finding::warning(
                 Area::Network,
-                format!("{whose}: the probe found all well, but {log}"),
+                format!("{whose}: the probe found no problem, but {log}"),
                 "",
             )]
         }
@@ -190,15 +188,15 @@ pub fn late(kind: &Kind, task: Option<&Task>) -> Finding {
     let far = match task.map(|task| (task.status, &task.timeline)) {
         None => "ECS never showed its task",
         Some((TaskStatus::Starting, timeline)) if timeline.pull_stopped.is_some() => {
-            "its image was there, its container had not started"
+            "its image was pulled, but its container had not started"
         }
         Some((TaskStatus::Starting, timeline)) if timeline.pull_started.is_some() => {
-            "it still pulled its image"
+            "it was still pulling its image"
         }
         Some((TaskStatus::Starting, _)) => {
             "Fargate had no place or no network interface for it yet"
         }
-        Some((TaskStatus::Running, _)) => "its container ran, and had not said all",
+        Some((TaskStatus::Running, _)) => "its container ran, but had not finished",
         Some((TaskStatus::Stopping | TaskStatus::Stopped, _)) => "it was about to end",
     };
     let fix = match task.map(|task| task.status) {
@@ -206,7 +204,7 @@ pub fn late(kind: &Kind, task: Option<&Task>) -> Finding {
             "a runner has ten minutes: a smaller image, or one in ECR of this region, starts sooner"
         }
         _ => {
-            "try again; what it printed so far: CloudWatch Logs, the stack's log group of the runners"
+            "try again; its output so far is in CloudWatch Logs, in the stack's log group of the runners"
         }
     };
     Finding::warning(

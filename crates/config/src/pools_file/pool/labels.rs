@@ -82,7 +82,7 @@ fn labels(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Labels> {
             reader.report(
                 part.at,
                 &part.path,
-                format!("label {text:?} is there twice"),
+                format!("label {text:?} is listed twice"),
                 "leave one out (case does not matter)",
             );
         } else {
@@ -141,7 +141,7 @@ fn architecture(
     });
     let (x64, arm64) = (labels.contains("x64"), labels.contains("arm64"));
     if let (true, true, Some(field)) = (x64, arm64, at) {
-        let hint = "a pool has one architecture: make two pools";
+        let hint = "a pool has one architecture: write two pools";
         reader.report(
             field.at,
             &field.path,

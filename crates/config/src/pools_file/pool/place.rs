@@ -91,7 +91,12 @@ pub(super) fn repositories(
     };
     if parts.is_empty() {
         let hint = "leave repositories out to serve all repositories of the accounts";
-        reader.report(field.at, &field.path, "an empty list serves no one", hint);
+        reader.report(
+            field.at,
+            &field.path,
+            "an empty list serves no repository",
+            hint,
+        );
     }
     parts
         .iter()
@@ -125,7 +130,7 @@ fn pattern(
             .iter()
             .any(|account| account.login.eq_ignore_ascii_case(owner))
     };
-    // Without accounts that is the problem, and it is told already.
+    // Without accounts, that is the problem, and it is reported already.
     if !owner.contains('*') && !pool.accounts.is_empty() && !served(owner) {
         let message = format!("{text:?}: {owner} is not among the accounts");
         reader.report(
@@ -144,7 +149,8 @@ pub(super) fn image(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String
     let text = reader.string(field, r#"image = "ghcr.io/actions/actions-runner:latest""#)?;
     let problem = wrong_image(text);
     if let Some(problem) = problem {
-        let hint = r#"write it as docker pull takes it, as image = "ghcr.io/actions/actions-runner:latest""#;
+        let hint =
+            r#"write it as for docker pull, as image = "ghcr.io/actions/actions-runner:latest""#;
         reader.report(field.at, &field.path, format!("{text:?} {problem}"), hint);
     }
     problem.is_none().then(|| text.to_owned())

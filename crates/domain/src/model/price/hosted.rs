@@ -56,16 +56,16 @@ const ARM64: &[HostedRunner] = &[
     runner(64, 208, 98_000_000),
 ];
 
-/// What a job that ran for `ran` costs on GitHub's hosted runner of like size: the smallest with at
-/// least the vCPUs and the memory of `size`. `own`: the pools file's prices for its architecture.
-/// None where GitHub has no runner that large.
+/// What a job that ran for `ran` costs on a GitHub-hosted runner of similar size: the smallest with
+/// at least the vCPUs and the memory of `size`. `own`: the pools file's prices for its
+/// architecture. None where GitHub has no runner that large.
 ///
 /// GitHub "rounds the minutes and partial minutes each job uses up to the nearest whole minute"
 /// (<https://docs.github.com/en/billing/reference/actions-runner-pricing>). Minutes that a plan
 /// includes are not counted. The charge of $0.002 a minute for self-hosted runners, announced for
 /// March 2026, is postponed without a date
-/// (<https://github.com/resources/insights/2026-pricing-changes-for-github-actions>): neither side
-/// has it.
+/// (<https://github.com/resources/insights/2026-pricing-changes-for-github-actions>): neither sum
+/// includes it.
 #[must_use]
 pub fn hosted_cost(size: &Size, ran: Duration, own: &HostedPrices) -> Option<NanoDollars> {
     let runners = match size.architecture {

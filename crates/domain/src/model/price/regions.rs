@@ -68,8 +68,8 @@ impl TaskPrices {
     }
 }
 
-/// A region of which nothing is known but the price of public addresses, which has been the same in
-/// all regions since February 2024
+/// A region of which only the price of public addresses is known, which has been the same in all
+/// regions since February 2024
 /// (<https://aws.amazon.com/blogs/aws/new-aws-public-ipv4-address-charge-public-ip-insights/>,
 /// <https://aws.amazon.com/vpc/pricing/>).
 const fn region(region: &'static str) -> RegionPrices {

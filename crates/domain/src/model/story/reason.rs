@@ -118,7 +118,8 @@ pub enum Reason {
         /// Why that runner ended.
         why: Box<Reason>,
     },
-    /// GitHub gave every runner that registered for the job nothing, and it is tried now and then.
+    /// GitHub gave no job to any runner that registered for this one, so it is tried from time to
+    /// time.
     NeverAssigned {
         /// How many there were.
         runners: u32,
@@ -381,7 +382,8 @@ impl TaskEnd {
         Interruption::of_code(self.stop_code.as_deref()?)
     }
 
-    /// True if its container ended by itself: no one called `StopTask`, and AWS did not take it back.
+    /// True if its container ended by itself: there was no call of `StopTask`, and no interruption
+    /// by AWS.
     #[must_use]
     pub fn is_from_within(&self) -> bool {
         self.stop_code.as_deref() == Some(EXITED)

@@ -48,7 +48,7 @@ impl fmt::Display for StoryEvent {
             Self::Started { runner } => write!(f, "runs on {}", runner.as_deref().unwrap_or(NAMELESS)),
             Self::Completed { conclusion } => write!(f, "is over: {}", conclusion.as_deref().unwrap_or("no conclusion")),
             Self::Interrupted { runner, by, job_open } => {
-                let why = by.map_or("AWS took it back", Interruption::in_words);
+                let why = by.map_or("AWS reclaimed it", Interruption::in_words);
                 let fails = if *job_open { "; GitHub will fail it" } else { "" };
                 write!(f, "runner {runner} ended while it had the job: {why}{fails}")
             }
@@ -61,7 +61,7 @@ impl fmt::Display for StoryEvent {
                 let memory = mebibytes(*memory_mib);
                 write!(f, "the kernel killed {processes} in its container: the task's {memory} of memory were used up")
             }
-            Self::MovedOnDemand => f.write_str("moved to on-demand capacity: AWS took back the Spot capacity of this run's earlier attempt"),
+            Self::MovedOnDemand => f.write_str("moved to on-demand capacity: AWS reclaimed the Spot capacity of this run's earlier attempt"),
             Self::RerunRequested => f.write_str("GitHub was asked to run it again, on demand"),
             Self::RerunRefused { message } => write!(f, "GitHub was asked to run it again and refused for now: {message}"),
             Self::RerunUnanswered => f.write_str("GitHub was asked to run it again and did not answer; it is asked once more unless a later attempt appears"),

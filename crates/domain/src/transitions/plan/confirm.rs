@@ -18,10 +18,10 @@ const TRIES_WITH_MARKS: u32 = 2;
 /// The plan of the second look, with the stops that the first one wants, too, and that still follow
 /// if the runners of the second are held against the jobs of the first (`between`).
 ///
-/// A mark stands for ever, and a job that just began on one runner, seen half, makes the runner of
-/// the next job look surplus: its row is gone already, and the runner, read before, still seems to
-/// wait for one. In a burst a second look may see another such half; runners that were read after
-/// the jobs cannot seem to wait for a job that has begun.
+/// A stop mark is final. A job that has just started, seen half, makes the next job's runner look
+/// surplus: the job's row is gone, while its runner, read before, still seems to wait for a job. In
+/// a burst a second look may see another such half; runners that were read after the jobs cannot
+/// seem to wait for a job that has begun.
 #[must_use]
 pub fn confirm(first: &Plan, second: Plan, between: &Plan) -> Plan {
     let wants =
@@ -65,11 +65,10 @@ pub fn marks_now(attempt: u32, launches: usize) -> bool {
     attempt < TRIES_WITH_MARKS || launches == 0
 }
 
-/// True if a plan is so old that it had better be made again. That the pool has had no other
-/// planner and the marked runners no other writer since, the transaction makes sure of; what an old
-/// plan may cost is a runner for a job that has ended meanwhile. So the limit doubles with each
-/// try, and a plan that could not be made again in time is as good as any: reads that are slow must
-/// not keep a pool from launching for as long as they are.
+/// True if a plan is so old that it had better be made again. The transaction ensures that the pool
+/// had no other planner since, and the marked runners no other writer. An old plan may at most cost
+/// a runner for a job that has ended since. So the limit doubles with each try, and a plan that
+/// could not be repeated in time counts: slow reads must not keep a pool from launching.
 #[must_use]
 pub fn is_stale(began: Timestamp, attempt: u32, deadline: Timestamp, now: Timestamp) -> bool {
     let age = now.since(began);

@@ -1,4 +1,4 @@
-//! What is sent to ECS besides new launches: what an earlier run left.
+//! What is sent to ECS besides new launches: launches that an earlier run left unanswered.
 
 use crate::model::runner::Runner;
 use crate::model::time::Timestamp;

@@ -64,7 +64,7 @@ pub struct PoolSpec {
     /// Minutes that a registered runner may wait for a job; 5 if nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<u64>,
-    /// Jobs whose runner AWS took back are run again.
+    /// Jobs whose runner AWS reclaimed are run again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rerun_interrupted: bool,
     /// Minutes that a runner may live.

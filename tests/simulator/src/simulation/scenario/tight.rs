@@ -23,7 +23,7 @@ pub struct Tight {
     /// Invocations of all functions at a time. A new account may have no more than 10.
     /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
     pub invocations: usize,
-    /// The rates and bursts of the front door's routes are divided by this.
+    /// The rates and bursts of the API's routes are divided by this.
     pub narrower: u32,
     /// Read units that a partition gives a second.
     pub reads: u32,
@@ -68,7 +68,7 @@ impl Scenario {
     }
 
     /// True if load alone may make something fail: capacity is short, or more comes at once than
-    /// the front door lets in.
+    /// the API lets in.
     #[must_use]
     pub fn is_throttled(&self) -> bool {
         let news: Vec<(f64, usize)> = self

@@ -14,7 +14,7 @@ use mayfly_github::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Github, Question, body, header, listed, time};
+use super::{ApiRequest, Github, body, header, listed, time};
 use crate::system::System;
 
 impl System {
@@ -28,8 +28,8 @@ impl System {
     }
 }
 
-fn as_app(name: &'static str, method: &'static str, path: String) -> Question {
-    Question {
+fn as_app(name: &'static str, method: &'static str, path: String) -> ApiRequest {
+    ApiRequest {
         name,
         method,
         path,
@@ -156,11 +156,11 @@ impl AppApi for Github {
         if let Some(url) = &wanted.url {
             fields["url"] = json!(url);
         }
-        let question = Question {
+        let api_request = ApiRequest {
             body: Some(fields),
             ..as_app("set-hook", "PATCH", "/app/hook/config".to_owned())
         };
-        Ok(hook(&body(self.answer(question, by).await?)))
+        Ok(hook(&body(self.answer(api_request, by).await?)))
     }
 }
 

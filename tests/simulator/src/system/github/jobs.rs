@@ -148,7 +148,7 @@ impl Reruns for Github {
         let place = Place::of_jobs(installation, repository, Level::Write);
         match self
             .answer(
-                place.question("rerun-job", "POST", &format!("/jobs/{job}/rerun")),
+                place.api_request("rerun-job", "POST", &format!("/jobs/{job}/rerun")),
                 by,
             )
             .await

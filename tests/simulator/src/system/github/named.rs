@@ -7,16 +7,16 @@ use mayfly_github::{Account, CallError, Lookup, MadeGroup, RunnerGroupAccess, Ru
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Github, Grant, Question, body, listed};
+use super::{ApiRequest, Github, Grant, body, listed};
 use mayfly_github_model::accounts::Level;
 
-fn question(
+fn api_request(
     name: &'static str,
     path: String,
     installation: InstallationId,
     permission: (&'static str, Level),
-) -> Question {
-    Question {
+) -> ApiRequest {
+    ApiRequest {
         name,
         method: "GET",
         path,
@@ -39,7 +39,7 @@ impl Lookup for Github {
     ) -> Result<Option<Repository>, CallError> {
         let asked = self
             .ask(
-                question(
+                api_request(
                     "get-repository",
                     format!("/repos/{name}"),
                     installation,
@@ -75,7 +75,7 @@ impl Lookup for Github {
             let permission = ("organization_self_hosted_runners", Level::Write);
             Ok::<_, CallError>(body(
                 self.answer(
-                    question("list-runner-groups", path, installation, permission),
+                    api_request("list-runner-groups", path, installation, permission),
                     by,
                 )
                 .await?,
@@ -117,7 +117,7 @@ impl RunnerGroups for Github {
         let permission = ("organization_self_hosted_runners", Level::Write);
         let all = body(
             self.answer(
-                question("list-runner-groups", path, installation, permission),
+                api_request("list-runner-groups", path, installation, permission),
                 by,
             )
             .await?,
@@ -137,7 +137,7 @@ impl RunnerGroups for Github {
         let path = format!("/orgs/{}/actions/runner-groups", organization.login);
         let wish =
             json!({ "name": name, "visibility": "all", "allows_public_repositories": false });
-        let asked = question(
+        let asked = api_request(
             "make-runner-group",
             path,
             installation,
@@ -145,7 +145,7 @@ impl RunnerGroups for Github {
         );
         match self
             .answer(
-                Question {
+                ApiRequest {
                     method: "POST",
                     body: Some(wish),
                     ..asked

@@ -11,7 +11,7 @@ use mayfly_github::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Github, Place, Question, body, listed, words};
+use super::{ApiRequest, Github, Place, body, listed, words};
 
 #[async_trait]
 impl Registrations for Github {
@@ -44,11 +44,11 @@ impl Registrations for Github {
         let labels: Vec<&str> = target.labels.iter().collect();
         let wanted =
             json!({ "name": name.to_string(), "runner_group_id": group, "labels": labels });
-        let question = Question {
+        let api_request = ApiRequest {
             body: Some(wanted),
-            ..place.question("generate-jitconfig", "POST", "/generate-jitconfig")
+            ..place.api_request("generate-jitconfig", "POST", "/generate-jitconfig")
         };
-        let asked = self.ask(question, by).await?;
+        let asked = self.ask(api_request, by).await?;
         match asked.status() {
             Some(409) => {
                 let message = asked.answer.as_ref().map(words).unwrap_or_default();
@@ -135,7 +135,7 @@ impl Runners for Github {
         let place = Place::of_runners(target);
         let asked = match self
             .ask(
-                place.question("delete-runner", "DELETE", &format!("/{runner}")),
+                place.api_request("delete-runner", "DELETE", &format!("/{runner}")),
                 by,
             )
             .await

@@ -1,4 +1,4 @@
-//! Everything outside gives too little for what is asked of it: GitHub, the front door, Lambda, the
+//! Everything outside gives too little for what is asked of it: GitHub, the API, Lambda, the
 //! table. What is turned away is turned away by load.
 
 use super::super::chance::Chance;
