@@ -323,3 +323,30 @@ fn without_the_endpoint_the_script_becomes_the_runner() {
     let pid = container.file("pid").unwrap();
     assert_eq!(pid.trim(), container.pid().to_string());
 }
+
+/// An address that only looks like another one: 127.0.0.1, for curl.
+#[test]
+fn an_endpoint_that_is_neither_ecss_nor_plainly_on_this_host_is_never_asked() {
+    let (registrar, identity) = (registrar(), credentials());
+    let metadata = endpoint(&[stats(MIB, 0, 1_000_000)]);
+    let elsewhere = metadata.url().replace("127.0.0.1", "127.1");
+    costs_nothing(&elsewhere, image(&registrar, &identity, &elsewhere));
+    assert!(metadata.requests().is_empty());
+    assert_eq!(reported(&registrar), Vec::<Value>::new());
+}
+
+/// Its own time limits are not what holds the end to two seconds.
+#[test]
+fn a_curl_that_never_ends_costs_no_more_than_two_seconds() {
+    let (registrar, identity) = (registrar(), credentials());
+    let metadata = endpoint(&[stats(MIB, 0, 1_000_000)]);
+    let curl = "[[ $* == *--version* ]] && exec /usr/bin/curl \"$@\"
+config=$(</dev/stdin)
+[[ $config != */usage* ]] || exec sleep 20
+exec /usr/bin/curl \"$@\" <<<\"$config\"";
+    let image = image(&registrar, &identity, &metadata.url()).program("curl", curl);
+    let container = costs_nothing("a curl that never ends", image);
+    assert_eq!(reported(&registrar), Vec::<Value>::new());
+    let log = container.log();
+    assert!(log.contains("no answer in time"), "{log}");
+}
