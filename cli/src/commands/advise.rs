@@ -22,20 +22,20 @@ use crate::runtime::block_on;
 use crate::terminal::screen::Screen;
 use crate::terminal::time_format::duration;
 
-/// Which runs to go by.
+/// Which runs to use.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Each runner reports at its end what its container used. MEMORY: the most that any run had, without the page cache. CPU: vCPUs that 95 of 100 runs kept busy at most, on average over the run. A smaller size is proposed if it holds the most memory of all runs and a quarter more, and they keep half of its vCPUs busy at most; more memory if a run came within a tenth of what there is, or was killed for want of it. Only runs of the pool's size in force count.
+Each runner reports at its end what its container used. MEMORY: the most that any run had, without the page cache. CPU: vCPUs that 95 of 100 runs kept busy at most, on average over the run. A smaller size is proposed if it holds the most memory of all runs and a quarter more, and they keep half of its vCPUs busy at most; more memory if a run came within a tenth of what there is, or ran out of it. Only runs of the pool's current size count.
 
 Examples:
   mayfly advise
   mayfly advise --pool linux --since 14d
   mayfly advise --diff | patch pools.toml         # then: mayfly plan pools.toml")]
 pub struct Advise {
-    /// Only for this pool
+    /// Only this pool
     #[arg(long, value_name = "POOL", value_parser = pool, value_hint = ValueHint::Other)]
     pool: Option<PoolName>,
-    /// By runners that ended within this time
+    /// Only runners that ended within this time
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "7d", value_hint = ValueHint::Other)]
     since: Duration,
     /// Propose nothing for fewer runs than this

@@ -77,7 +77,7 @@ pub struct Advice {
     /// The job: repository, workflow and name. None: the whole pool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
-    /// The pool's size in force.
+    /// The pool's current size.
     pub size: TaskSize,
     /// What runs of that size used.
     pub evidence: Evidence,
@@ -200,7 +200,7 @@ pub fn advise(ended: &Ended, known: &Known<'_>, filter: &Filter, now: Timestamp)
     }
 }
 
-/// Runs of a pool's size in force, and the same by job.
+/// Runs of a pool's current size, and the same by job.
 fn runs_of<'a>(pool: &Pool, ended: &'a Ended) -> (Runs<'a>, BTreeMap<String, Runs<'a>>) {
     let mut all = Runs::default();
     let mut by_job: BTreeMap<String, Runs<'a>> = BTreeMap::new();

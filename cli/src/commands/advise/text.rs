@@ -16,7 +16,7 @@ pub fn text(report: &AdviceReport, room: Option<usize>) -> String {
     let mut lines = vec![table(&report.pools, Column::new("POOL").cuts(8), room)];
     if report.pools.iter().all(|pool| pool.evidence.runs == 0) {
         lines.push(format!(
-            "{CAUTION}no run of a pool's size in force has reported what it used: there is nothing to go by{CAUTION:#}"
+            "{CAUTION}no run of a pool's current size has reported what it used: there is nothing to propose from{CAUTION:#}"
         ));
     }
     if !report.jobs.is_empty() {
@@ -38,11 +38,11 @@ pub fn text(report: &AdviceReport, room: Option<usize>) -> String {
     }
     if let Some(cut) = report.cut_at {
         lines.push(format!(
-            "{CAUTION}more ended than one report reads: nothing after {cut} is in it; pass a shorter --since{CAUTION:#}"
+            "{CAUTION}too many ended for one report: nothing after {cut} is included; pass a shorter --since{CAUTION:#}"
         ));
     }
     lines.push(format!(
-        "{FAINT}{} read; proposals need {} of the size in force (--min-runs); money: the same runs, had they taken as long{FAINT:#}",
+        "{FAINT}{} read; proposals need {} of the current size (--min-runs); money: the same runs, had they taken as long{FAINT:#}",
         counted(report.records_read, "record"),
         counted(report.least_runs, "run")
     ));

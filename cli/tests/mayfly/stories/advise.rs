@@ -132,5 +132,5 @@ async fn too_few_runs_or_none_propose_nothing_and_say_so() {
     let none = advice(&system, &later).await;
     assert_eq!(none.pools[0].evidence.runs, 0);
     let said = text(&none, None);
-    assert!(said.contains("there is nothing to go by"), "{said}");
+    assert!(said.contains("there is nothing to propose from"), "{said}");
 }
