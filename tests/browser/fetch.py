@@ -1,7 +1,8 @@
-"""Brings the Chromium that tests drive, headless and for Linux on x86_64, into target/browser.
+"""Brings the Chromium that tests drive, headless and for Linux on x86_64, into target/browser, and axe-core, which examines pages in it.
 
     chromium, *.so, *.json   the program, and what it draws with on machines without a graphics card
     lib/                     libraries of it that a machine may not have; of the machine it needs the GNU C library 2.34 and libgcc_s
+    axe.min.js               Deque's rules of accessibility (npm package axe-core): no code of it runs outside of that browser
     fonts/, fonts.conf       a font, so that it needs none of the machine's
 
 It is the npm package @sparticuz/chromium, made for AWS Lambda: the program is inside the package, nothing is installed and none of the package's
@@ -20,6 +21,7 @@ import sys
 VERSION = "153.0.0"
 # As npm writes it in a lock file.
 INTEGRITY = "sha512-jiGWqSvPMdu4+P9TilYqAR7yEGPEHINx+lCvE/NqNO/EHYzF/x1hUiI5T6ioVIt7dEy7n88byyT0vk+dnsgQwA=="
+AXE = ("axe-core", "4.10.3", "sha512-Xm7bpRXnDSX2YE2YFfBk2FnF0ep6tmG7xPh8iHee8MIcrgq762Nkce856dYtJYLkuIoYZvGfTs/PbZhideTcEg==")
 TARGET = pathlib.Path(__file__).resolve().parents[2] / "target" / "browser"
 # Python's own library cannot read Brotli, Node's can.
 INFLATE = """
@@ -35,14 +37,14 @@ FONTS = """<?xml version="1.0"?>
 """
 
 
-def package(folder: pathlib.Path) -> pathlib.Path:
+def package(folder: pathlib.Path, name: str, version: str, integrity: str) -> pathlib.Path:
     """The package as the registry has it; the same to the bit as the one that was looked at."""
-    wanted = f"@sparticuz/chromium@{VERSION}"
+    wanted = f"{name}@{version}"
     command = ["npm", "pack", "--silent", "--pack-destination", str(folder), wanted]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     file = folder / printed.split()[-1]
     digest = base64.b64encode(hashlib.sha512(file.read_bytes()).digest()).decode()
-    if f"sha512-{digest}" != INTEGRITY:
+    if f"sha512-{digest}" != integrity:
         sys.exit(f"{wanted} is not what it was: sha512-{digest}")
     return file
 
@@ -72,8 +74,11 @@ def main() -> None:
         return
     shutil.rmtree(TARGET, ignore_errors=True)
     TARGET.mkdir(parents=True)
-    file = package(TARGET)
+    file = package(TARGET, "@sparticuz/chromium", VERSION, INTEGRITY)
     unpack(file)
+    file.unlink()
+    file = package(TARGET, *AXE)
+    subprocess.run(["tar", "-xf", str(file), "-C", str(TARGET), "--strip-components=1", "package/axe.min.js"], check=True)
     file.unlink()
     stamp.write_text(wanted)
 

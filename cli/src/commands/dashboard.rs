@@ -14,6 +14,8 @@ use self::server::Listening;
 use super::explain::report::{self as explain, JobReport};
 use super::init::browser;
 use crate::deployment::connect::{Connected, connect};
+use crate::deployment::drift;
+use crate::deployment::pools_store::PoolsStore as _;
 use crate::deployment::refused::ledger_refused;
 use crate::failure::{Exit, Failure};
 use crate::options::Global;
@@ -79,14 +81,17 @@ struct Live {
 impl Source for Live {
     async fn look(&self, view: &View) -> Result<Look, Failure> {
         let pools = self.connected.active_pools(&self.screen).await?;
-        look::gather(
-            &self.connected.ledger(),
-            pools.as_deref(),
-            view,
-            system_clock(),
-        )
-        .await
-        .map_err(|error| ledger_refused("read the ledger", &error))
+        let (ledger, now) = (self.connected.ledger(), system_clock());
+        let parameter = self.connected.ssm_pools_store();
+        let (newest, look) = tokio::join!(
+            parameter.version(None),
+            look::gather(&ledger, pools.as_deref(), view, now)
+        );
+        let mut look = look.map_err(|error| ledger_refused("read the ledger", &error))?;
+        if let Some(newest) = newest? {
+            look.status.drift = drift::find(&ledger, &parameter, &newest, now).await?;
+        }
+        Ok(look)
     }
 
     async fn job(&self, job: JobId) -> Result<Option<JobReport>, Failure> {

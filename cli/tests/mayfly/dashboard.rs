@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::report::{HOSTILE, NOW, SOUND, week};
 use crate::setup::browser::{CONTRAST, have_browser, keep_picture};
-use crate::setup::chromium::Browser;
+use crate::setup::chromium::{Browser, axe};
 use crate::stories::fixture::{explained, ledger, now, pools};
 use crate::stories::told::{done, job, pool_with, queue_one, rest, until};
 
@@ -30,6 +30,7 @@ fn view() -> View {
         repository: None,
         within: Duration::from_secs(7 * 24 * 3600),
         until: None,
+        refresh: true,
     }
 }
 
@@ -222,6 +223,7 @@ async fn only_the_browser_that_opened_the_printed_address_gets_an_answer() {
             vec![("cookie", cookie)],
             StatusCode::OK,
         ),
+        ("/?refresh=off", vec![("cookie", cookie)], StatusCode::OK),
         (
             "/?repository=&hours=",
             vec![("cookie", cookie)],
@@ -235,6 +237,8 @@ async fn only_the_browser_that_opened_the_printed_address_gets_an_answer() {
             .unwrap();
         assert!(policy.starts_with("default-src 'none'"), "{policy}");
         assert_eq!(answer.headers()["cache-control"], "no-store");
+        let again = status == StatusCode::OK && !path.contains("refresh=off");
+        assert_eq!(answer.headers().contains_key("refresh"), again, "{path}");
     }
 }
 
@@ -289,6 +293,9 @@ async fn pages_are_readable_and_sound_however_many_jobs_and_whatever_their_names
                 let found = browser.run(CONTRAST).await;
                 assert!(found["least"].as_f64().unwrap() >= 4.5, "{case}: {found}");
                 assert_eq!(found["page"].as_f64().unwrap() > 0.5, light, "{case}");
+                if let Some(axe) = axe() {
+                    assert_eq!(browser.accessibility(&axe).await, json!([]), "{case}");
+                }
                 keep_picture(&browser, &format!("dashboard-{jobs}-{width}-{scheme}")).await;
             }
         }
@@ -322,6 +329,7 @@ async fn the_page_tells_what_waits_and_why_and_what_ended() {
         repository: None,
         within: Duration::from_secs(3600),
         until: None,
+        refresh: true,
     };
     let look = look::gather(&ledger(&system), Some(&pools(&system)), &view, now(&system))
         .await
@@ -476,6 +484,9 @@ async fn a_widget_is_readable_and_sound_in_a_page_of_cloudwatch_s() {
                 assert!(found["least"].as_f64().unwrap() >= 4.5, "{case}: {found}");
                 let margin = "return getComputedStyle(document.getElementById('theirs')).marginTop";
                 assert_eq!(browser.run(margin).await, json!("16px"), "{case}");
+                if let Some(axe) = axe() {
+                    assert_eq!(browser.accessibility(&axe).await, json!([]), "{case}");
+                }
                 keep_picture(&browser, &case).await;
             }
         }

@@ -14,7 +14,7 @@ use mayfly_domain::model::spend::Spend;
 use mayfly_domain::model::time::Timestamp;
 
 use crate::setup::browser::{CONTRAST, have_browser, keep_picture};
-use crate::setup::chromium::Browser;
+use crate::setup::chromium::{Browser, axe};
 use crate::stories::cost::a_day;
 use crate::stories::fixture::{holds, holds_json, ledger, now, pools};
 
@@ -200,6 +200,13 @@ async fn a_page_is_readable_and_sound_however_many_jobs_and_whatever_their_names
                 let found = browser.run(CONTRAST).await;
                 assert!(found["least"].as_f64().unwrap() >= 4.5, "{case}: {found}");
                 assert_eq!(found["page"].as_f64().unwrap() > 0.5, light, "{case}");
+                if let Some(axe) = axe() {
+                    assert_eq!(
+                        browser.accessibility(&axe).await,
+                        serde_json::json!([]),
+                        "{case}"
+                    );
+                }
                 keep_picture(&browser, &format!("report-{jobs}-{width}-{scheme}")).await;
             }
         }

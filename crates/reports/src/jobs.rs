@@ -13,7 +13,7 @@ use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
 use crate::killed::Killed;
-use crate::pool_status::{self, PoolStatus};
+use crate::pool_status::{self, OpenWork, PoolStatus};
 use crate::time_format::{Rfc3339, seconds};
 use crate::wait_reason::wait_reason;
 
@@ -151,6 +151,24 @@ pub async fn gather<S: Store + History>(
     filter: &Filter,
     now: Timestamp,
 ) -> Result<JobsReport, LedgerError> {
+    let open = match filter.state {
+        Some(State::Closed) => None,
+        _ => Some(OpenWork::read(ledger, pools, now).await?),
+    };
+    of(ledger, open.as_ref(), filter, now).await
+}
+
+/// [`gather`], where what is open was read already; none where nothing that is open is asked for.
+///
+/// # Errors
+///
+/// [`LedgerError`].
+pub async fn of<S: Store + History>(
+    ledger: &Ledger<S>,
+    open: Option<&OpenWork>,
+    filter: &Filter,
+    now: Timestamp,
+) -> Result<JobsReport, LedgerError> {
     let mut found: BTreeMap<JobId, Line> = BTreeMap::new();
     let mut more = false;
     let wanted = |state: State| {
@@ -158,14 +176,11 @@ pub async fn gather<S: Store + History>(
             .state
             .is_none_or(|asked| asked == state || (asked == State::Open && state != State::Closed))
     };
-    if filter.state != Some(State::Closed) {
-        let all = pool_status::read(ledger, pools, now).await?;
+    if let Some(work) = open {
         let (mut open, whole) = open_jobs(
-            ledger,
-            &all,
+            work,
             wanted(State::Unplaced) || wanted(State::Blocked) || wanted(State::Running),
-        )
-        .await?;
+        );
         more |= !whole || open.len() > MOST_OPEN;
         while open.len() > MOST_OPEN {
             open.pop_first();
@@ -173,7 +188,10 @@ pub async fn gather<S: Store + History>(
         for (job, record) in pool_status::records(ledger, open).await? {
             // One that closed since is in the index, or in the next reading.
             if record.state != JobState::Closed {
-                found.insert(job, line(&record, why(&all, &record, now), None, now));
+                found.insert(
+                    job,
+                    line(&record, why(&work.pools, &record, now), None, now),
+                );
             }
         }
     }
@@ -241,31 +259,28 @@ impl Filter {
 /// Ids of jobs that are not over: those that wait, those that a runner of ours works on, and those
 /// that sweeper has a follow-up about, since neither of those lists has them. `false`: there are
 /// more follow-ups than were read.
-async fn open_jobs<S: Store>(
-    ledger: &Ledger<S>,
-    all: &[PoolStatus],
-    follow_ups: bool,
-) -> Result<(BTreeSet<JobId>, bool), LedgerError> {
-    let waiting = all
+fn open_jobs(work: &OpenWork, follow_ups: bool) -> (BTreeSet<JobId>, bool) {
+    let waiting = work
+        .pools
         .iter()
         .flat_map(|pool| &pool.look.jobs)
         .map(|job| job.id);
     let at_work = |runner: &Runner| runner.work.as_ref()?.job;
-    let running = all
+    let running = work
+        .pools
         .iter()
         .flat_map(|pool| &pool.look.runners)
         .filter_map(at_work);
     let mut open: BTreeSet<JobId> = waiting.chain(running).collect();
     if !follow_ups {
-        return Ok((open, true));
+        return (open, true);
     }
-    let (follow_ups, whole) = pool_status::outbox_entries(ledger).await?;
     open.extend(
-        follow_ups
+        work.outbox
             .iter()
             .filter_map(|open| pool_status::job_of(&open.follow_up)),
     );
-    Ok((open, whole))
+    (open, work.whole)
 }
 
 /// What killed the runner of a job that did not succeed.

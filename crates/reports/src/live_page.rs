@@ -23,9 +23,14 @@ const BARS: usize = 150;
 #[must_use]
 pub fn live(look: &Look, view: &View, stack: &str) -> String {
     let title = format!("Mayfly: {stack}");
-    let subtitle = format!("As of {}; asked again every {REFRESH} s", look.report.at);
+    let again = if view.refresh {
+        format!("; asked again every {REFRESH} s")
+    } else {
+        String::new()
+    };
+    let subtitle = format!("As of {}{again}", look.report.at);
     let body = sections(look, &filter(view), Shown::PAGE);
-    document(&title, &subtitle, Some(REFRESH), &body)
+    document(&title, &subtitle, &body)
 }
 
 /// How much is shown, and how.
@@ -70,6 +75,9 @@ pub fn sections(look: &Look, choice: &Markup, shown: Shown) -> Markup {
 /// What keeps jobs from running, worst first: nothing is shown where all is well.
 fn problems(status: &StatusReport) -> Markup {
     let mut notes: Vec<String> = Vec::new();
+    if let Some(drift) = &status.drift {
+        notes.push(format!("{}. {}", drift.problem(), drift.fix()));
+    }
     for pool in &status.pools {
         for start in pool.starts.iter().filter(|start| start.failures > 0) {
             let reason = start.reason.as_deref().unwrap_or("the reason is not known");
@@ -134,6 +142,7 @@ fn filter(view: &View) -> Markup {
         form method="get" action="/" {
             label { "Repository" input name="repository" value=(repository) placeholder="owner/name or owner/*"; }
             label { "Hours" input name="hours" type="number" min="1" max="72" value=(view.within.as_secs() / 3600); }
+            label { "Ask again" select name="refresh" { option value="on" selected[view.refresh] { "by itself" } option value="off" selected[!view.refresh] { "on reload" } } }
             button { "Show" }
         }
     }
@@ -142,7 +151,7 @@ fn filter(view: &View) -> Markup {
 fn pools(pools: &[PoolLine]) -> Markup {
     html! {
         h2 { "Pools" }
-        div.wide {
+        div.wide tabindex="0" role="group" aria-label="table that may scroll" {
             table {
                 thead { tr { th { "Pool" } th.n { "Waiting" } th.n { "Starting" } th.n { "Idle" } th.n { "Busy" } th.n { "Ending" } th.n { "Of max" } } }
                 tbody {
@@ -176,7 +185,7 @@ fn open_jobs(look: &Look, shown: Shown) -> Markup {
         @if look.open.jobs.is_empty() {
             p { "none" }
         } @else {
-            div.wide {
+            div.wide tabindex="0" role="group" aria-label="table that may scroll" {
                 table {
                     thead { tr { th { "Job" } th { "Repository" } th { "Pool" } th { "State" } th.n { "Waited" } th.n { "Runs" } th { "Why" } } }
                     tbody {
@@ -214,10 +223,10 @@ fn timeline(look: &Look, shown: Shown) -> Markup {
         @if jobs.is_empty() {
             p { "no job" }
         } @else {
-            svg viewBox=(format!("0 0 1000 {height}")) role="img" aria-label="Jobs that ended, the oldest first: each bar begins when the job was queued" {
+            svg viewBox=(format!("0 0 1000 {height}")) role=(if shown.job_pages { "group" } else { "img" }) aria-label="Jobs that ended, the oldest first: each bar begins when the job was queued" {
                 @for (row, (id, job)) in jobs.iter().enumerate() {
                     @let bar = bar(look, 8 * row, job, runners.get(id).copied());
-                    @if shown.job_pages { a href=(format!("/job/{id}")) { (bar) } } @else { g { (bar) } }
+                    @if shown.job_pages { a href=(format!("/job/{id}")) aria-label=(plain(&in_words(job))) { (bar) } } @else { g { (bar) } }
                 }
                 text x="0" y=(height - 4) { (from) " " (shown.zone.name()) }
                 text x="1000" y=(height - 4) text-anchor="end" { (to) " " (shown.zone.name()) }
@@ -230,6 +239,20 @@ fn timeline(look: &Look, shown: Shown) -> Markup {
             }
         }
     }
+}
+
+/// An ended job in a line.
+fn in_words(job: &EndedJob) -> String {
+    format!(
+        "{} {}: {}, waited {}",
+        job.repository_name,
+        job.name,
+        job.conclusion.as_deref().unwrap_or("ended"),
+        job.waited.map_or_else(
+            || "until its end".to_owned(),
+            |waited| span(waited.as_secs_f64())
+        )
+    )
 }
 
 fn bar(look: &Look, top: usize, job: &EndedJob, runner: Option<&EndedRunner>) -> Markup {
@@ -251,23 +274,13 @@ fn bar(look: &Look, top: usize, job: &EndedJob, runner: Option<&EndedRunner>) ->
     } else {
         "var(--bad)"
     };
-    let what = format!(
-        "{} {}: {}, waited {}",
-        job.repository_name,
-        job.name,
-        job.conclusion.as_deref().unwrap_or("ended"),
-        job.waited.map_or_else(
-            || "until its end".to_owned(),
-            |waited| span(waited.as_secs_f64())
-        )
-    );
     let parts = [
         (job.queued_at, planned, "var(--p7)"),
         (planned, began, "var(--p4)"),
         (began, job.closed_at, color),
     ];
     html! {
-        title { (plain(&what)) }
+        title { (plain(&in_words(job))) }
         @for (from, to, color) in parts {
             @if to > from {
                 rect x=(format!("{:.1}", x(from))) y=(top) height="6" width=(format!("{:.1}", (x(to) - x(from)).max(0.5))) fill=(color) {}
@@ -282,7 +295,7 @@ fn costs(look: &Look, shown: Shown) -> Markup {
         @if look.report.cost.lines.is_empty() {
             p { "nothing that ended" }
         } @else {
-            div.wide {
+            div.wide tabindex="0" role="group" aria-label="table that may scroll" {
                 table {
                     thead { tr { th { "Repository" } th.n { "Jobs" } th.n { "Cost" } th.n { "Unused" } th.n { "Hosted" } th.n { "Saved" } } }
                     tbody {
@@ -307,7 +320,7 @@ fn failures(look: &Look, shown: Shown) -> Markup {
     html! {
         @if !look.report.failures.is_empty() {
             h2 { "Why runners failed" }
-            div.wide {
+            div.wide tabindex="0" role="group" aria-label="table that may scroll" {
                 table {
                     thead { tr { th { "Reason" } th.n { "Count" } th { "Last (" (shown.zone.name()) ")" } } }
                     tbody {

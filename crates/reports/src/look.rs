@@ -9,6 +9,7 @@ use mayfly_ledger::{History, Ledger, LedgerError, Store};
 
 use crate::ended::{Ended, read_ended};
 use crate::jobs::{self as jobs, JobsReport};
+use crate::pool_status::OpenWork;
 use crate::status::{self as status, StatusReport};
 use crate::summary::{Report, report};
 
@@ -24,6 +25,9 @@ pub struct View {
     pub within: Duration,
     /// The end of that time; none: now.
     pub until: Option<Timestamp>,
+    /// The page asks again by itself, which a reader can turn off
+    /// (<https://www.w3.org/TR/WCAG22/#timing-adjustable>).
+    pub refresh: bool,
 }
 
 /// All that the page shows.
@@ -35,7 +39,7 @@ pub struct Look {
     pub since: Timestamp,
     /// What ended until then is in it.
     pub until: Timestamp,
-    /// Pools, what is stuck, the safety net.
+    /// Pools, what is stuck, the safety net; not the runners that failed, which `report` has.
     pub status: StatusReport,
     /// Jobs that are not over.
     pub open: JobsReport,
@@ -65,18 +69,17 @@ pub async fn gather<S: Store + History>(
         since,
         limit: MOST_OPEN,
     };
-    let (status, open, ended) = futures::try_join!(
-        status::gather(ledger, pools, now),
-        jobs::gather(ledger, pools, &open, now),
-        read_ended(
-            ledger,
-            TimeRange {
-                from: since,
-                to: until
-            },
-            now
-        ),
+    let range = TimeRange {
+        from: since,
+        to: until,
+    };
+    let (work, ended) = futures::try_join!(
+        OpenWork::read(ledger, pools, now),
+        read_ended(ledger, range, now),
     )?;
+    let open = jobs::of(ledger, Some(&work), &open, now).await?;
+    // Runners that failed are told by the report, of the whole time: read once, with all that ended.
+    let status = status::of(ledger, pools, work, &[], now).await?;
     let ended = only_of(ended, view.repository.as_ref());
     Ok(Look {
         at: now,

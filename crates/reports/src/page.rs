@@ -38,20 +38,19 @@ svg text{fill:var(--faint);font-size:11px}
 a{color:var(--good)}
 form{display:flex;flex-wrap:wrap;gap:.75rem;align-items:end;margin-top:1rem}
 label{display:flex;flex-direction:column;font-size:.85rem;color:var(--faint)}
-input,button{font:inherit;padding:.3rem .6rem;border:1px solid var(--line);border-radius:.3rem;background:var(--card);color:var(--text)}
+input,select,button{font:inherit;padding:.3rem .6rem;border:1px solid var(--line);border-radius:.3rem;background:var(--card);color:var(--text)}
 .note{background:var(--card);border-left:4px solid var(--bad);padding:.5rem .75rem;margin:.5rem 0;color:var(--text)}
 ";
 
-/// A whole page. `refresh`: the browser asks again after so many seconds.
+/// A whole page.
 #[must_use]
-pub fn document(title: &str, subtitle: &str, refresh: Option<u32>, body: &Markup) -> String {
+pub fn document(title: &str, subtitle: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                @if let Some(seconds) = refresh { meta http-equiv="refresh" content=(seconds); }
                 title { (title) }
                 style { (PreEscaped(format!(":root{{color-scheme:light dark;{LIGHT}}}\n@media (prefers-color-scheme:dark){{:root{{{DARK}}}}}\n*{{box-sizing:border-box}}\nbody{{{BODY}}}{RULES}"))) }
             }

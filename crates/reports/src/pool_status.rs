@@ -178,6 +178,38 @@ pub async fn outbox_entries<S: Store>(
     }
 }
 
+/// All that is open: what every report of the moment is made of, read once for them all.
+#[derive(Clone, Debug)]
+pub struct OpenWork {
+    /// The pools, with what scaler would do.
+    pub pools: Vec<PoolStatus>,
+    /// What sweeper has yet to see to.
+    pub outbox: Vec<OutboxEntry>,
+    /// That is all of it.
+    pub whole: bool,
+}
+
+impl OpenWork {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn read<S: Store>(
+        ledger: &Ledger<S>,
+        pools: Option<&Pools>,
+        now: Timestamp,
+    ) -> Result<Self, LedgerError> {
+        let (pools, (outbox, whole)) =
+            futures::try_join!(read(ledger, pools, now), outbox_entries(ledger))?;
+        Ok(Self {
+            pools,
+            outbox,
+            whole,
+        })
+    }
+}
+
 /// The job that a follow-up is about, if it is one that is not over as far as is known.
 #[must_use]
 pub fn job_of(follow_up: &FollowUp) -> Option<JobId> {

@@ -27,7 +27,7 @@ pub fn page(report: &Report, stack: &str) -> String {
             (runners(report))
         }
     };
-    document(&title, &subtitle, None, &body)
+    document(&title, &subtitle, &body)
 }
 
 fn cards(report: &Report) -> Markup {
@@ -75,7 +75,7 @@ fn phases(report: &Report) -> Markup {
                 rect x=(format!("{left:.1}")) y="2" width=(format!("{width:.1}")) height="24" fill=(format!("var(--p{number})")) {}
             }
         }
-        div.wide {
+        div.wide tabindex="0" role="group" aria-label="table that may scroll" {
             table {
                 thead { tr { th { "Phase" } th.n { "p50" } th.n { "p95" } th.n { "Longest" } th.n { "Share" } } }
                 tbody {
@@ -106,7 +106,7 @@ fn days(report: &Report) -> Markup {
             text x="0" y="148" { (days.first().map(|day| day.day.as_str()).unwrap_or_default()) }
             text x="1000" y="148" text-anchor="end" { (days.last().map(|day| day.day.as_str()).unwrap_or_default()) }
         }
-        div.wide {
+        div.wide tabindex="0" role="group" aria-label="table that may scroll" {
             table {
                 thead { tr { th { "Day" } th.n { "Jobs" } th.n { "Not well" } th.n { "Wait p50" } th.n { "Wait p95" } } }
                 tbody {
@@ -147,7 +147,7 @@ fn bar(number: usize, days: usize, most: usize, day: &DayLine) -> Markup {
 fn pools(report: &Report) -> Markup {
     html! {
         h2 { "Pools" }
-        div.wide {
+        div.wide tabindex="0" role="group" aria-label="table that may scroll" {
             table {
                 thead { tr { th { "Pool" } th.n { "Jobs" } th.n { "Not well" } th.n { "Wait p50" } th.n { "Wait p95" } th.n { "Run p50" } th.n { "Run p95" } } }
                 tbody {
@@ -173,7 +173,7 @@ fn costs(report: &Report) -> Markup {
     let money = |money: NanoDollars| html! { td.n { (dollars(money)) } };
     html! {
         h2 { "Costs by repository" }
-        div.wide {
+        div.wide tabindex="0" role="group" aria-label="table that may scroll" {
             table {
                 thead { tr { th { "Repository" } th.n { "Jobs" } th.n { "Cost" } th.n { "Start-up" } th.n { "Unused" } th.n { "Hosted" } th.n { "Saved" } } }
                 tbody {
@@ -205,7 +205,7 @@ fn costs(report: &Report) -> Markup {
 fn runners(report: &Report) -> Markup {
     html! {
         h2 { "How runners ended" }
-        div.wide {
+        div.wide tabindex="0" role="group" aria-label="table that may scroll" {
             table {
                 thead { tr { th { "Runners" } th.n { "Count" } } }
                 tbody {
@@ -220,7 +220,7 @@ fn runners(report: &Report) -> Markup {
         }
         @if !report.failures.is_empty() {
             h2 { "Why runners failed" }
-            div.wide {
+            div.wide tabindex="0" role="group" aria-label="table that may scroll" {
                 table {
                     thead { tr { th { "Reason" } th.n { "Count" } th { "Last (UTC)" } } }
                     tbody {

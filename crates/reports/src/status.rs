@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::drift::Drift;
 use crate::killed::Killed;
-use crate::pool_status::{self, PoolStatus};
+use crate::pool_status::{self, OpenWork, PoolStatus};
 use crate::start_summary::{StartSummary, start_summary};
 use crate::text::match_command;
 use crate::time_format::Rfc3339;
@@ -201,35 +201,43 @@ pub async fn gather<S: Store + History>(
     pools: Option<&Pools>,
     now: Timestamp,
 ) -> Result<StatusReport, LedgerError> {
-    let all = pool_status::read(ledger, pools, now).await?;
+    let open = OpenWork::read(ledger, pools, now).await?;
+    let lately = TimeRange {
+        from: now.minus(LATELY),
+        to: now,
+    };
+    let closed = ledger
+        .closed(lately, Order::NewestFirst, MOST_CLOSED, now)
+        .await?;
+    of(ledger, pools, open, &closed.runners, now).await
+}
+
+/// [`gather`], where what is open, and the runners that closed lately, were read already.
+///
+/// # Errors
+///
+/// [`LedgerError`].
+pub async fn of<S: Store>(
+    ledger: &Ledger<S>,
+    pools: Option<&Pools>,
+    open: OpenWork,
+    closed: &[Runner],
+    now: Timestamp,
+) -> Result<StatusReport, LedgerError> {
+    let follow_ups = open.outbox;
     // A pool that is gone and empty is forgotten by sweeper in a moment.
-    let all: Vec<PoolStatus> = all
+    let all: Vec<PoolStatus> = open
+        .pools
         .into_iter()
         .filter(|pool| !pool.gone || !pool.look.runners.is_empty() || !pool.look.jobs.is_empty())
         .collect();
     let (oldest_waiting, waiting) = oldest(ledger, &all, now).await?;
-    let (follow_ups, _) = pool_status::outbox_entries(ledger).await?;
     let unserved = unserved(ledger, &follow_ups).await?;
     let unplaced: Vec<&JobRecord> = unserved
         .iter()
         .filter(|record| record.state == JobState::Unplaced)
         .collect();
-    let closed = ledger
-        .closed(
-            TimeRange {
-                from: now.minus(LATELY),
-                to: now,
-            },
-            Order::NewestFirst,
-            MOST_CLOSED,
-            now,
-        )
-        .await?;
-    let failed: Vec<&Runner> = closed
-        .runners
-        .iter()
-        .filter(|runner| is_failure(runner))
-        .collect();
+    let failed: Vec<&Runner> = closed.iter().filter(|runner| is_failure(runner)).collect();
     let limits = all
         .iter()
         .flat_map(|pool| &pool.look.limits)

@@ -73,6 +73,7 @@ impl Request {
             repository,
             within,
             until,
+            refresh: false,
         };
         Self::Show { view, frame }
     }

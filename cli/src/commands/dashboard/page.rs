@@ -19,12 +19,12 @@ pub fn job(report: &JobReport, region: &str) -> String {
     );
     let waits = report.waits.as_ref();
     let body = html! {
-        p { a href="/" { "all jobs" } " · " a href=(report.url) rel="noreferrer" { "at GitHub" } }
+        p { a href="/" { "all jobs" } " · " a href=(report.url) rel="noreferrer" { "at GitHub" } " · " a href="?refresh=off" { "do not ask again by itself" } }
         h2 { bdi { (plain(&report.summary)) } }
         @if let Some(help) = report.help.as_ref().or(waits.and_then(|waits| waits.help.as_ref())) { p { bdi { (plain(help)) } } }
         @if !report.phases.is_empty() {
             h2 { "Phases" }
-            div.wide {
+            div.wide tabindex="0" role="group" aria-label="table that may scroll" {
                 table {
                     thead { tr { th { "Until" } th.n { "Took" } th { "At (UTC)" } th { "Clock" } } }
                     tbody {
@@ -36,7 +36,7 @@ pub fn job(report: &JobReport, region: &str) -> String {
             }
         }
         h2 { "What happened" }
-        div.wide {
+        div.wide tabindex="0" role="group" aria-label="table that may scroll" {
             table {
                 thead { tr { th { "Time (UTC)" } th.n { "Since" } th { "Who" } th { "What" } } }
                 tbody {
@@ -53,7 +53,7 @@ pub fn job(report: &JobReport, region: &str) -> String {
         }
         @if !report.runners.is_empty() {
             h2 { "Runners" }
-            div.wide {
+            div.wide tabindex="0" role="group" aria-label="table that may scroll" {
                 table {
                     thead { tr { th { "Runner" } th { "Pool" } th.n { "Cost" } th { "Task" } } }
                     tbody {
@@ -70,7 +70,7 @@ pub fn job(report: &JobReport, region: &str) -> String {
             }
         }
     };
-    document(&title, &subtitle, Some(REFRESH), &body)
+    document(&title, &subtitle, &body)
 }
 
 /// A link to a task's logs in the console:
@@ -91,5 +91,5 @@ fn task_link(task: &str, region: &str) -> Markup {
 #[must_use]
 pub fn problem(title: &str, why: &str) -> String {
     let body = html! { p.note { bdi { (plain(why)) } } p { a href="/" { "all jobs" } } };
-    document(title, "", None, &body)
+    document(title, "", &body)
 }

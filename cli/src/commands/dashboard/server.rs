@@ -10,7 +10,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    LOCATION, REFERRER_POLICY, REFRESH, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
@@ -194,7 +194,7 @@ async fn live<S: Source + 'static>(
         Err(why) => return refused(StatusCode::UNPROCESSABLE_ENTITY, &why),
     };
     match server.source.look(&view).await {
-        Ok(look) => html(StatusCode::OK, page::live(&look, &view, &server.stack)),
+        Ok(look) => refreshing(page::live(&look, &view, &server.stack), view.refresh),
         Err(failure) => failed(&failure),
     }
 }
@@ -222,12 +222,14 @@ fn view(query: &HashMap<String, String>) -> Result<View, String> {
         repository,
         within: Duration::from_secs(hours * 3600),
         until: None,
+        refresh: refreshes(query),
     })
 }
 
 async fn job<S: Source + 'static>(
     State(server): Shared<S>,
     Path(job): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Response {
     if !server.admits(&headers) {
@@ -237,7 +239,7 @@ async fn job<S: Source + 'static>(
         return refused(StatusCode::NOT_FOUND, "a job's id is a number");
     };
     match server.source.job(id).await {
-        Ok(Some(report)) => html(StatusCode::OK, page::job(&report, &server.region)),
+        Ok(Some(report)) => refreshing(page::job(&report, &server.region), refreshes(&query)),
         Ok(None) => refused(
             StatusCode::NOT_FOUND,
             &format!("the ledger does not know job {id}"),
@@ -252,6 +254,22 @@ fn failed(failure: &Failure) -> Response {
 
 fn refused(status: StatusCode, why: &str) -> Response {
     html(status, page::problem("Mayfly", why))
+}
+
+/// True unless the reader turned it off.
+fn refreshes(query: &HashMap<String, String>) -> bool {
+    query.get("refresh").is_none_or(|wish| wish != "off")
+}
+
+/// A page that the browser asks for again.
+fn refreshing(page: String, refresh: bool) -> Response {
+    let mut answer = html(StatusCode::OK, page);
+    if refresh {
+        answer
+            .headers_mut()
+            .insert(REFRESH, HeaderValue::from(page::REFRESH));
+    }
+    answer
 }
 
 fn html(status: StatusCode, page: String) -> Response {

@@ -54,6 +54,14 @@ fn fetched() -> PathBuf {
     repository().unwrap().join("target/browser")
 }
 
+/// Deque's rules of accessibility, which `make browser` fetched; none: it did not.
+pub(crate) fn axe() -> Option<String> {
+    let rules = std::fs::read_to_string(fetched().join("axe.min.js")).ok();
+    let required = std::env::var("MAYFLY_BROWSER").as_deref() == Ok("required");
+    assert!(rules.is_some() || !required, "make browser");
+    rules
+}
+
 /// True if there is a browser on this machine.
 pub(crate) fn is_here() -> bool {
     program().is_some()
@@ -303,6 +311,21 @@ impl Browser {
         self.evaluate(&format!("(() => {{ {script} }})()"))
             .await
             .unwrap()
+    }
+
+    /// What axe-core finds on the page that is serious or critical, each rule with what breaks it:
+    /// <https://github.com/dequelabs/axe-core/blob/develop/doc/API.md>.
+    pub(crate) async fn accessibility(&self, rules: &str) -> Value {
+        self.evaluate(&format!("{rules};void 0")).await.unwrap();
+        let run = "axe.run().then(found => found.violations.filter(one => ['serious', 'critical'].includes(one.impact)).map(one => [one.id, one.nodes.slice(0, 3).map(node => node.html)]))";
+        let answer = self
+            .must(
+                "Runtime.evaluate",
+                json!({ "expression": run, "returnByValue": true, "awaitPromise": true }),
+            )
+            .await;
+        assert!(answer["exceptionDetails"].is_null(), "{answer}");
+        answer["result"]["value"].clone()
     }
 
     /// A picture of the whole page, as PNG.
