@@ -143,6 +143,61 @@ class Grants(unittest.TestCase):
         self.assertEqual([action for each in statements for action in listed(each) if "*" in action], [])
 
 
+class Archive(unittest.TestCase):
+    """Closed records go to a bucket that the parameter names; without it there is nothing of an archive."""
+
+    def test_without_a_bucket_there_is_no_grant_no_variable_and_no_table(self):
+        template = Template()
+        actions = {action for statement in template.statements("SweeperRole") for action in listed(statement["Action"])}
+        self.assertEqual([action for action in actions if action.startswith("s3:")], [])
+        resources = [resource for statement in template.statements("SweeperRole") for resource in listed(statement["Resource"])]
+        self.assertEqual([resource for resource in resources if "/index/" in resource], [])
+        self.assertEqual([name for name, each in template.resources.items() if each["Type"].startswith("AWS::Glue")], [])
+        self.assertNotIn("MAYFLY_ARCHIVE_BUCKET", template.functions()["Sweeper"]["Environment"]["Variables"])
+
+    def test_with_a_bucket_sweeper_alone_may_store_under_the_stack_s_name_and_nothing_more(self):
+        without, template = Template(), Template(ArchiveBucket="acme-archive")
+        for role in ROLES:
+            more = [statement for statement in template.statements(role) if statement not in without.statements(role)]
+            if role != "SweeperRole":
+                self.assertEqual(more, [], role)
+                continue
+            query, put = more
+            self.assertEqual((listed(query["Action"]), query["Resource"]), (["dynamodb:Query"], "<Ledger.Arn>/index/closed-by-day"))
+            self.assertEqual(listed(put["Action"]), ["s3:PutObject"])
+            self.assertRegex(put["Resource"], r"^arn:aws:s3:::acme-archive/mayfly/\*$")
+            self.assertEqual(put["Condition"]["StringEqualsIfExists"].keys(), {"aws:ResourceAccount"})
+        self.assertEqual(template.functions()["Sweeper"]["Environment"]["Variables"]["MAYFLY_ARCHIVE_BUCKET"], "acme-archive")
+
+    def test_athena_finds_a_day_where_sweeper_stores_it(self):
+        template = Template(ArchiveBucket="acme-archive")
+        source = (REPOSITORY / "functions" / "sweeper" / "src" / "archive.rs").read_text()
+        written = re.search(r'format!\("\{prefix\}/\{kind\}/day=\{day\}/part-', source)
+        self.assertTrue(written, "sweeper's keys have another form: change the tables with them")
+        tables = template.of_type("AWS::Glue::Table")
+        self.assertEqual(len(tables), 2)
+        for table in (each["TableInput"] for each in tables.values()):
+            location = f"s3://acme-archive/mayfly/{table['Name']}/"
+            self.assertIn(f'("{table["Name"]}", part.{table["Name"]})', source)
+            self.assertEqual(table["StorageDescriptor"]["Location"], location)
+            self.assertEqual(table["Parameters"]["storage.location.template"], location + "day=${day}")
+            self.assertEqual(table["PartitionKeys"], [{"Name": "day", "Type": "string"}])
+
+    def test_every_column_is_a_field_of_the_record(self):
+        model = REPOSITORY / "crates" / "domain" / "src" / "model"
+        records = {"jobs": (model / "job.rs", "JobRecord"), "runners": (model / "runner.rs", "Runner")}
+        for table in (each["TableInput"] for each in Template(ArchiveBucket="acme-archive").of_type("AWS::Glue::Table").values()):
+            path, record = records[table["Name"]]
+            body = re.search(rf"pub struct {record} \{{(.*?)^\}}", path.read_text(), re.DOTALL | re.MULTILINE).group(1)
+            fields = set(re.findall(r"^    pub (\w+):", body, re.MULTILINE)) | set(re.findall(r'rename = "(\w+)"', body))
+            self.assertEqual([column["Name"] for column in table["StorageDescriptor"]["Columns"] if column["Name"] not in fields], [])
+
+    def test_a_name_that_s3_s_certificate_does_not_cover_is_refused(self):
+        pattern = written()["Parameters"]["ArchiveBucket"]["AllowedPattern"]
+        for name, fits in (("", True), ("acme-archive", True), ("acme.archive", False), ("Acme", False), ("a", False), ("-acme", False), ("a" * 64, False)):
+            self.assertEqual(bool(re.fullmatch(pattern, name)), fits, name)
+
+
 class Keys(unittest.TestCase):
     """With a KMS key of one's own, all that can be encrypted under it is; without one, nothing names a key."""
 

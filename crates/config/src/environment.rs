@@ -120,6 +120,14 @@ pub fn app_parameter(variables: &mut Variables<'_>) -> String {
     variables.text("MAYFLY_APP_PARAMETER")
 }
 
+/// `MAYFLY_ARCHIVE_BUCKET`, which sweeper is told if closed records are archived: an S3 bucket of the
+/// stack's region.
+#[must_use]
+pub fn archive_bucket() -> Option<String> {
+    let bucket = std::env::var("MAYFLY_ARCHIVE_BUCKET").ok();
+    bucket.filter(|bucket| !bucket.is_empty())
+}
+
 /// scaler's further settings: everything that a task needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaunchEnv {

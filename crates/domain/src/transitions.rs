@@ -2,6 +2,7 @@
 //! functions, tied to the model and to little else.
 
 pub mod admission;
+pub mod archive;
 pub mod changes;
 pub mod close;
 pub(crate) mod coverage;

@@ -6,6 +6,7 @@ use mayfly_domain::model::job::{JobRecord, JobState, WaitingJob};
 use mayfly_domain::model::outbox::OutboxEntry;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::archive::filed_at;
 use mayfly_domain::transitions::changes::{Changes, WaitingChange};
 
 use crate::error::LedgerError;
@@ -20,7 +21,7 @@ impl Transaction {
     /// All that a transition changes: each value under its key, over what was read there.
     pub(crate) fn stage(&mut self, changes: &Changes, now: Timestamp) -> Result<(), LedgerError> {
         let record = changes.record.as_ref();
-        let record = record.map(|record| self.put_job(record)).transpose()?;
+        let record = record.map(|record| self.put_job(record, now)).transpose()?;
         for change in &changes.waiting {
             match (change, record) {
                 (WaitingChange::Put(pool, row), Some(record)) => {
@@ -52,13 +53,13 @@ impl Transaction {
     }
 
     /// A job's record; a closed one can be found by its day. Answers its version.
-    fn put_job(&mut self, record: &JobRecord) -> Result<u64, LedgerError> {
+    fn put_job(&mut self, record: &JobRecord, now: Timestamp) -> Result<u64, LedgerError> {
         let written = self.put(key::job_record(record.id), record)?;
         if let Some(at) = record
             .closed_at
             .filter(|_| record.state == JobState::Closed)
         {
-            self.closed(at);
+            self.closed(filed_at(at, now));
         }
         Ok(written.version())
     }
@@ -75,7 +76,7 @@ impl Transaction {
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         self.put(key::runner_record(&record.id), record)?;
-        self.closed(record.closed_at.unwrap_or(now));
+        self.closed(filed_at(record.closed_at.unwrap_or(now), now));
         Ok(())
     }
 

@@ -1,5 +1,8 @@
-//! Closed records by the day they closed: what people ask about and reports are made of. Nothing is
-//! decided by it, so functions do not have it.
+//! Closed records by the day they closed: what people ask about, reports are made of, and sweeper
+//! archives. Nothing else is decided by it. A record that was written more than an hour after it
+//! closed is filed under the day on which it was written
+//! ([`mayfly_domain::transitions::archive::filed_at`]), so who asks for what closed since a time reads
+//! up to now.
 
 use std::time::Duration;
 
@@ -8,6 +11,7 @@ use mayfly_domain::model::job::JobRecord;
 use mayfly_domain::model::retention::Retention;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::error::LedgerError;
 use crate::key::Key;
@@ -53,7 +57,7 @@ pub struct Span {
 }
 
 /// Where reading an index goes on: after this item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct After {
     /// Its key in the table.
     pub key: Key,

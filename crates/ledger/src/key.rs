@@ -7,9 +7,10 @@ use mayfly_domain::model::id::{
     InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId,
 };
 use mayfly_domain::model::outbox::FollowUp;
+use serde::{Deserialize, Serialize};
 
 /// Primary key of an item.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// Partition key, attribute `pk`.
     pub pk: String,

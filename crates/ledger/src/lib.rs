@@ -4,6 +4,7 @@
 //! one transaction that expects each item to be as it was read. Anyone who comes second starts over
 //! with what the first one wrote.
 
+pub mod archive;
 mod changes;
 pub mod closed_runners;
 pub mod deliveries;

@@ -128,7 +128,7 @@ impl Transaction {
         self.delete(read.key().clone());
     }
 
-    /// What was written last closed then: it can be found by its day, the attribute that the
+    /// What was written last is closed, and filed under the day of this time: the attribute that the
     /// sparse index `closed-by-day` is made of.
     pub(crate) fn closed(&mut self, at: Timestamp) {
         if let Some(Write::Put(_, item, _)) = self.writes.last_mut() {

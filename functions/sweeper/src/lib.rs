@@ -3,6 +3,7 @@
 //!
 //! One bad item never stops the rest; whatever a sweep does not get to, the next one does.
 
+mod archive;
 mod budget;
 mod deliveries;
 mod jobs;
@@ -22,4 +23,4 @@ mod sweeper;
 mod tasks;
 mod work_outcome;
 
-pub use sweeper::{Deps, EcsPort, GitHub, Sweeper};
+pub use sweeper::{Archive, Deps, EcsPort, GitHub, Sweeper};

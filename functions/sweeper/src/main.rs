@@ -10,7 +10,8 @@ use mayfly_ecs::Ecs;
 use mayfly_github::Github;
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_queue::SqsWakes;
-use mayfly_sweeper::{Deps, Sweeper};
+use mayfly_s3::Bucket;
+use mayfly_sweeper::{Archive, Deps, Sweeper};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -36,10 +37,15 @@ async fn main() -> Result<(), Error> {
         parameters,
         Box::new(system_clock),
     ));
+    let archive = environment::archive_bucket().map(|bucket| Archive {
+        bucket: Box::new(Bucket::new(&config, bucket)),
+        prefix: base.stack,
+    });
     let deps = Deps {
         ecs: Ecs::new(aws_sdk_ecs::Client::new(&config), base.cluster),
         github: Github::new(settings.github_app_reader(), system_clock),
         wakes: SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url),
+        archive,
         clock: Box::new(system_clock),
     };
     let sweeper = &Sweeper::new(ledger, settings, deps);

@@ -8,7 +8,7 @@ use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::job::WaitingJob;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
-use mayfly_ledger::Store;
+use mayfly_ledger::{History, Store};
 use mayfly_queue::Wakes;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
@@ -45,7 +45,7 @@ const ROWS_HOLD: Duration = Duration::from_secs(10);
 /// gets its turn all the same.
 const ECS_BUDGET: Duration = Duration::from_secs(20);
 
-impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+impl<S: Store + History, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// One sweep, if no other one is under way. `owner` is different for every invocation.
     ///
     /// # Errors
@@ -165,6 +165,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         if let Some(pools) = pools.as_deref() {
             self.sweep_rest(pools, later, budget).await;
+            self.archive(pools.keep, budget).await;
         }
         Ok(())
     }

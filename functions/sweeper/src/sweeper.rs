@@ -10,6 +10,7 @@ use mayfly_ecs::{DescribeTasks, StopTask};
 use mayfly_github::{Deliveries, Jobs, QueuedJobs, Repositories, Reruns, Runners};
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
+use mayfly_s3::PutObject;
 use tracing::warn;
 
 use crate::budget::{SavedRedeliveries, Savings};
@@ -24,6 +25,14 @@ pub trait GitHub: Runners + Jobs + Repositories + Deliveries + QueuedJobs + Reru
 
 impl<T: Runners + Jobs + Repositories + Deliveries + QueuedJobs + Reruns> GitHub for T {}
 
+/// Where closed records go.
+pub struct Archive {
+    /// What stores them.
+    pub bucket: Box<dyn PutObject>,
+    /// What the keys of objects begin with, without a slash at its end: the stack's name.
+    pub prefix: String,
+}
+
 /// What the world outside gives to a sweep.
 pub struct Deps<F, G, W> {
     /// ECS.
@@ -32,6 +41,8 @@ pub struct Deps<F, G, W> {
     pub github: G,
     /// The wake queue.
     pub wakes: W,
+    /// Where closed records are archived, if they are.
+    pub archive: Option<Archive>,
     /// What time it is.
     pub clock: Clock,
 }

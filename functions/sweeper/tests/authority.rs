@@ -124,6 +124,7 @@ async fn sweep(store: &Store) {
         ecs: Nothing,
         github,
         wakes: Nothing,
+        archive: None,
         clock: Box::new(system_clock),
     };
     Sweeper::new(Model::new().ledger("sweeper"), settings, world)

@@ -20,6 +20,7 @@
 //! [`DynamoQuirks`](mayfly_dynamodb_model::DynamoQuirks). A [`EventListener`] is told everything that
 //! happens. Processes of functions have memories of their own, which die with them.
 
+mod archive;
 mod calls;
 mod capacity;
 mod checks;

@@ -8,6 +8,7 @@
 )]
 
 mod admission;
+mod archive;
 mod assignment;
 mod carry_out;
 mod close;

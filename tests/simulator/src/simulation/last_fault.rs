@@ -24,7 +24,9 @@ fn is_fault(port: Port, handling: &CallOutcome) -> bool {
     match (handling, port) {
         (CallOutcome::Done, _) => false,
         (CallOutcome::Faulted(..), _)
-        | (CallOutcome::Refused(_), Port::Ecs | Port::Queue | Port::Parameters) => true,
+        | (CallOutcome::Refused(_), Port::Ecs | Port::Queue | Port::Parameters | Port::Archive) => {
+            true
+        }
         (CallOutcome::Refused(words), Port::Github) => !["404", "409", "422"]
             .iter()
             .any(|status| words.starts_with(status)),

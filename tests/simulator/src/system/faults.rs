@@ -14,6 +14,8 @@
 //! | `CrashBefore`, `CrashAfter` | the invocation dies, and its process with it | the same | the same | the same | the same |
 //! | `Slow` | the way there and back takes so much longer | the same, per attempt | the same | the same | the same |
 //!
+//! S3 is as the queue.
+//!
 //! After `CrashBefore` the request may still arrive, a drawn time later: it had left. A call that
 //! is under way when its caller dies or gives up goes on.
 
@@ -35,10 +37,12 @@ pub enum Port {
     Queue,
     /// Parameter Store.
     Parameters,
+    /// S3, which only sweeper talks to, and only where there is an archive.
+    Archive,
 }
 
 impl Port {
-    /// All of them.
+    /// Those that every story has.
     pub const ALL: [Self; 5] = [
         Self::Table,
         Self::Ecs,
@@ -56,6 +60,7 @@ impl fmt::Display for Port {
             Self::Github => "GitHub",
             Self::Queue => "SQS",
             Self::Parameters => "SSM",
+            Self::Archive => "S3",
         })
     }
 }

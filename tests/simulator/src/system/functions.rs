@@ -12,6 +12,7 @@ use mayfly_scaler::Scaler;
 use mayfly_sweeper::Sweeper;
 use mayfly_webhook::Webhook;
 
+use super::archive::archive;
 use super::ecs::ecs;
 use super::github::Github;
 use super::parameters::{self, Reader};
@@ -145,6 +146,7 @@ fn sweeper(world: &Arc<World>) -> TheSweeper {
         ecs: ecs(world, "sweeper"),
         github: github(world, "sweeper"),
         wakes: sender(world, "sweeper"),
+        archive: archive(world),
         clock: world.clock_of("sweeper"),
     };
     Sweeper::new(

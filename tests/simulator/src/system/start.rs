@@ -50,6 +50,7 @@ pub struct Start {
     start_seconds: u64,
     latency: u64,
     sweeps: bool,
+    archive: bool,
 }
 
 impl Start {
@@ -62,6 +63,7 @@ impl Start {
             start_seconds: 30,
             latency: 20,
             sweeps: true,
+            archive: false,
         }
     }
 
@@ -88,6 +90,15 @@ impl Start {
     pub fn without_sweeps(self) -> Self {
         Self {
             sweeps: false,
+            ..self
+        }
+    }
+
+    /// With a bucket that closed records are archived in.
+    #[must_use]
+    pub fn with_archive(self) -> Self {
+        Self {
+            archive: true,
             ..self
         }
     }
@@ -126,6 +137,7 @@ impl Start {
             table: Table::paced(draws.u64(..), pace),
             queue: Queue::default(),
             parameters,
+            archive: self.archive.then(Mutex::default),
             ecs: Mutex::new(Fargate::new(ecs)),
             github: Mutex::new(github),
             github_due: Mutex::default(),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use mayfly_ledger::history::{After, ClosedPage, Span};
 use mayfly_ledger::key::Key;
 use mayfly_ledger::store::{CommitError, Expect, Item, Page, StoreError, Write};
-use mayfly_ledger::{Ledger, Store};
+use mayfly_ledger::{History, Ledger, Store};
 
 use super::calls::{Leaving, Made, SILENCE};
 use super::event::CallOutcome;
@@ -228,5 +229,30 @@ impl Store for TablePort {
 
     async fn pause(&self, attempt: u32) {
         self.handle.pause(attempt).await;
+    }
+}
+
+#[async_trait]
+impl History for TablePort {
+    async fn closed(
+        &self,
+        span: &Span,
+        after: Option<&After>,
+        limit: i32,
+    ) -> Result<ClosedPage, StoreError> {
+        let operation = Operation::Query;
+        let leaving = self.leaves(operation, || format!("closed-by-day {}", span.day));
+        let (handle, span, after) = (self.handle.clone(), span.clone(), after.cloned());
+        let made = leaving
+            .make(async move {
+                handle
+                    .closed(&span, after.as_ref(), limit)
+                    .await
+                    .map_err(CommitError::from)
+            })
+            .await;
+        self.came(&leaving, operation, false, made)
+            .await
+            .map_err(no_conflict)
     }
 }

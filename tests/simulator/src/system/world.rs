@@ -10,6 +10,7 @@ use mayfly_domain::model::time::Timestamp;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::archive::Objects;
 use super::calls::Sky;
 use super::capacity::{Capacity, InUse};
 use super::clock::Clock;
@@ -34,6 +35,8 @@ pub struct World {
     pub queue: Queue,
     /// The settings.
     pub parameters: Parameters,
+    /// The archive's bucket, where there is one.
+    pub(super) archive: Option<Mutex<Objects>>,
     pub(super) ecs: Mutex<Fargate>,
     pub(super) github: Mutex<Github>,
     /// When GitHub has something to do by itself; not known after something was done there.

@@ -8,6 +8,7 @@
 )]
 
 mod admission;
+mod archive;
 mod bursts;
 mod calls;
 mod capacity;
