@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use mayfly_simulator::system::Start;
+use mayfly_domain::model::id::JobId;
+use mayfly_simulator::system::{Start, System};
 
-use crate::start::{done, pool_with, queue_one, rest};
+use crate::start::{done, pool_with, queue_one, rest, until};
 
 /// A pools file whose records are kept for so many days.
 fn kept_for(days: u32) -> String {
@@ -15,17 +16,25 @@ fn kept_for(days: u32) -> String {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const TTL_MAY_TAKE: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
+/// The job is over, and on record as such: its last delivery must not be one that leaps a month.
+async fn over(system: &System, job: JobId) {
+    done(system, 300, &[job]).await;
+    rest(system, 180).await;
+    until(system, 180, "its end is on record", |system| {
+        system.job(job).is_some_and(|job| job.closed_at.is_some())
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_longer_keep_holds_for_new_records_and_the_earlier_ones_go_in_their_time() {
     let system = Start::seeded(640).pools(&kept_for(30)).begin().unwrap();
     let first = queue_one(&system);
-    done(&system, 300, &[first]).await;
-    rest(&system, 180).await;
+    over(&system, first).await;
     system.put_pools(&kept_for(60));
     system.pass(180).await;
     let second = queue_one(&system);
-    done(&system, 300, &[second]).await;
-    rest(&system, 180).await;
+    over(&system, second).await;
     let there = || (system.job(first).is_some(), system.job(second).is_some());
     let runners = system.closed_runners();
     assert_eq!(runners.len(), 2);
