@@ -25,7 +25,7 @@ EVERYTHING = {
     "servicequotas:GetServiceQuota": "a limit is no secret, and the same question for its default knows no resource",
 }
 # Keys of every request. IAM user guide, "AWS global condition context keys".
-GLOBAL_KEYS = {"aws:SourceAccount": "String", "aws:SourceArn": "ARN", "aws:PrincipalArn": "ARN", "aws:PrincipalAccount": "String"}
+GLOBAL_KEYS = {"aws:SourceAccount": "String", "aws:SourceArn": "ARN", "aws:PrincipalArn": "ARN", "aws:PrincipalAccount": "String", "aws:ResourceAccount": "String"}
 # Operators by the type of the key. IAM user guide, "IAM JSON policy elements: Condition operators".
 OPERATORS = {
     "String": {"StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "StringEqualsIgnoreCase"},
@@ -39,7 +39,7 @@ DEPENDENT = {"ecs:RegisterTaskDefinition": ["iam:PassRole"]}
 # What needs these is a quota of those other services, and Mayfly asks for Fargate's.
 INDEPENDENT = {"servicequotas:GetServiceQuota"}
 # Variables of the reference's ARNs whose values hold slashes; a parameter's may have its version behind a colon.
-LONG_VARIABLES = {"ParameterNameWithoutLeadingSlash": "/:", "RoleNameWithPath": "/", "LogGroupName": "/", "ApiSpecificResourcePath": "/", "RepositoryName": "/"}
+LONG_VARIABLES = {"ParameterNameWithoutLeadingSlash": "/:", "RoleNameWithPath": "/", "LogGroupName": "/", "ApiSpecificResourcePath": "/", "RepositoryName": "/", "ObjectName": "/"}
 
 
 @functools.cache

@@ -61,6 +61,7 @@ RARE = {
     ("ScalerRole", "ecs:StopTask"): "more runners than jobs: marked and stopped before they asked",
     ("ScalerRole", "sqs:SendMessage"): "a plan leaves work, and scaler wakes itself",
     ("SweeperRole", "ecs:StopTask"): "a runner outlives its limits",
+    ("SweeperRole", "s3:PutObject"): "the deployment has an archive; the local stack has none",
 }
 
 
