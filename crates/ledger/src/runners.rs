@@ -1,6 +1,7 @@
 //! Runners: how their launches went, what ECS says of their tasks, and their end.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
@@ -327,21 +328,27 @@ impl<S: Store> Ledger<S> {
 
     /// Writes down what a runner's container reports of its use, with the runner and with its job.
     /// `None`: the runner has no open row. An error within: the report is refused, and nothing is
-    /// written.
+    /// written. `read` is the runner as the caller has read it: it is read again only if it has
+    /// changed since.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
     pub async fn usage_reported(
         &self,
-        address: &RunnerAddress,
+        read: &Versioned<Runner>,
         report: &UsageReport,
         now: Timestamp,
     ) -> Result<Option<Result<(), UsageRefusal>>, LedgerError> {
+        let changed = AtomicBool::new(false);
         self.with_retries(TRIES, "record a runner's use", || async {
-            let Some(runner) = self.runner(address).await? else {
-                return Ok(Attempt::Done(None));
-            };
+            let mut runner = read.clone();
+            if changed.swap(true, Ordering::Relaxed) {
+                match self.runner(&read.address()).await? {
+                    Some(now) => runner = now,
+                    None => return Ok(Attempt::Done(None)),
+                }
+            }
             let mut tx = Transaction::over(&runner);
             let job = match runner.work.as_ref().and_then(|work| work.job) {
                 Some(job) if runner.usage.is_none() => {

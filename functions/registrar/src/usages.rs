@@ -34,7 +34,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         }
         let recorded = self
             .ledger
-            .usage_reported(&address, report, self.now())
+            .usage_reported(&runner, report, self.now())
             .await?;
         Ok(match recorded {
             None => Answer::closed(),

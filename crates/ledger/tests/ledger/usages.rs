@@ -7,7 +7,7 @@ use mayfly_domain::model::usage::Usage;
 use mayfly_domain::transitions::usage::{UsageRefusal, UsageReport};
 use mayfly_ledger::{Ledger, Store};
 
-use crate::fixture::{ARN, at, registered, row, task};
+use crate::fixture::{ARN, at, registered, task};
 
 /// A runner at work.
 async fn busy<S: Store>(ledger: &Ledger<S>) -> Runner {
@@ -45,11 +45,9 @@ async fn reported<S: Store>(
     runner: &Runner,
     (mib, cpu_milliseconds): (u64, u64),
 ) -> Option<Result<(), UsageRefusal>> {
+    let read = ledger.runner(&runner.address()).await.unwrap().unwrap();
     let report = report(runner, mib, cpu_milliseconds);
-    ledger
-        .usage_reported(&runner.address(), &report, at(60))
-        .await
-        .unwrap()
+    ledger.usage_reported(&read, &report, at(60)).await.unwrap()
 }
 
 async fn the_first_report_stands_and_is_in_the_record<S: Store>(ledger: Ledger<S>) {
@@ -62,6 +60,7 @@ async fn the_first_report_stands_and_is_in_the_record<S: Store>(ledger: Ledger<S
         Some(row),
         "nothing is written again"
     );
+    let read = ledger.runner(&runner.address()).await.unwrap().unwrap();
     ledger
         .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), at(70))
         .await
@@ -73,11 +72,32 @@ async fn the_first_report_stands_and_is_in_the_record<S: Store>(ledger: Ledger<S
         memory_kills: 0,
     };
     assert_eq!(record.usage, Some(usage));
+    let late = report(&runner, 300, 0);
     assert_eq!(
-        reported(&ledger, &runner, (300, 0)).await,
+        ledger.usage_reported(&read, &late, at(80)).await.unwrap(),
         None,
-        "it is closed"
+        "it was closed since the caller read it"
     );
+}
+
+async fn a_row_that_has_changed_since_it_was_read_is_read_again<S: Store>(ledger: Ledger<S>) {
+    let runner = busy(&ledger).await;
+    let read = ledger.runner(&runner.address()).await.unwrap().unwrap();
+    let done = |row: &Runner| {
+        Some(Runner {
+            done_at: Some(at(50)),
+            ..row.clone()
+        })
+    };
+    ledger.change_runner(&runner.address(), done).await.unwrap();
+    let first = report(&runner, 300, 1_500);
+    assert_eq!(
+        ledger.usage_reported(&read, &first, at(60)).await.unwrap(),
+        Some(Ok(()))
+    );
+    let row = ledger.runner(&runner.address()).await.unwrap().unwrap();
+    assert_eq!(row.done_at, Some(at(50)));
+    assert!(row.usage.is_some());
 }
 
 async fn a_lie_leaves_everything_as_it_is<S: Store>(ledger: Ledger<S>) {
@@ -92,17 +112,17 @@ async fn a_lie_leaves_everything_as_it_is<S: Store>(ledger: Ledger<S>) {
     assert_eq!(ledger.runner(&runner.address()).await.unwrap(), before);
 }
 
-async fn a_runner_without_a_job_or_a_row_reports_nothing<S: Store>(ledger: Ledger<S>) {
+async fn a_runner_without_a_job_reports_nothing<S: Store>(ledger: Ledger<S>) {
     let idle = registered(&ledger, 1, 1).await;
     assert_eq!(
         reported(&ledger, &idle, (1, 0)).await,
         Some(Err(UsageRefusal::NoJob))
     );
-    assert_eq!(reported(&ledger, &row(5), (1, 0)).await, None);
 }
 
 on_both! {
     the_first_report_stands_and_is_in_the_record
     a_lie_leaves_everything_as_it_is
-    a_runner_without_a_job_or_a_row_reports_nothing
+    a_row_that_has_changed_since_it_was_read_is_read_again
+    a_runner_without_a_job_reports_nothing
 }
