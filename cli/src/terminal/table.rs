@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn what_wraps_goes_on_under_its_column() {
         let mut table = Table::new([Column::new("TIME"), Column::new("WHAT").wraps(10)]);
-        table.row(["14:03".into(), "its task starts to pull the image".into()]);
+        table.row(["14:03".into(), "its task pulls the image".into()]);
         assert_eq!(
             bare(&table.fitted(Some(22))),
             "TIME   WHAT\n14:03  its task pulls\n       the image"

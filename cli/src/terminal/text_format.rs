@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn text_is_wrapped_between_words_and_cut_within_them() {
         assert_eq!(
-            wrap("its task starts to pull the image", 14),
+            wrap("its task pulls the image", 14),
             ["its task pulls", "the image"]
         );
         assert_eq!(

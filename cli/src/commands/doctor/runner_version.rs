@@ -200,7 +200,7 @@ mod tests {
             .what;
         assert_eq!(
             words,
-            "pool linux: the image's runner has version 2.338.0; 2.338.1 is out for 2 days: GitHub gives it no job any more in 28 days"
+            "pool linux: the image's runner has version 2.338.0; 2.338.1 is out for 2 days: GitHub stops giving it jobs in 28 days"
         );
     }
 

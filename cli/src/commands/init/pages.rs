@@ -260,7 +260,8 @@ mod tests {
         };
         let html = choose("mayfly", &defaults, None);
         assert!(
-            html.contains("administers every repository") && html.contains("delete the repository"),
+            html.contains("administers every repository")
+                && html.contains("deleting the repository"),
             "{html}"
         );
         assert_eq!(html.matches(" checked").count(), 1);

@@ -52,6 +52,7 @@ async fn reported<S: Store>(
 
 async fn the_first_report_stands_and_is_in_the_record<S: Store>(ledger: Ledger<S>) {
     let runner = busy(&ledger).await;
+    let before = ledger.runner(&runner.address()).await.unwrap().unwrap();
     assert_eq!(reported(&ledger, &runner, (300, 1_500)).await, Some(Ok(())));
     let row = ledger.runner(&runner.address()).await.unwrap().unwrap();
     assert_eq!(reported(&ledger, &runner, (400, 0)).await, Some(Ok(())));
@@ -60,7 +61,6 @@ async fn the_first_report_stands_and_is_in_the_record<S: Store>(ledger: Ledger<S
         Some(row),
         "nothing is written again"
     );
-    let read = ledger.runner(&runner.address()).await.unwrap().unwrap();
     ledger
         .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), at(70))
         .await
@@ -74,7 +74,7 @@ async fn the_first_report_stands_and_is_in_the_record<S: Store>(ledger: Ledger<S
     assert_eq!(record.usage, Some(usage));
     let late = report(&runner, 300, 0);
     assert_eq!(
-        ledger.usage_reported(&read, &late, at(80)).await.unwrap(),
+        ledger.usage_reported(&before, &late, at(80)).await.unwrap(),
         None,
         "it was closed since the caller read it"
     );
