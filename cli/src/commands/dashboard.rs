@@ -1,7 +1,7 @@
 //! `mayfly dashboard`.
 
+pub mod job_page;
 pub mod look;
-pub mod page;
 pub mod server;
 
 use async_trait::async_trait;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use mayfly_cli::commands::dashboard::job_page;
 use mayfly_cli::commands::dashboard::look::{self, Look, Source, View};
-use mayfly_cli::commands::dashboard::page;
 use mayfly_cli::commands::dashboard::server::Listening;
 use mayfly_cli::commands::explain::report::JobReport;
 use mayfly_cli::commands::jobs::report::{JobsReport, Line};
@@ -15,6 +15,7 @@ use mayfly_cli::failure::Failure;
 use mayfly_cli::terminal::time_format::Rfc3339;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::JobState;
+use mayfly_reports::live_page;
 use mayfly_reports::widget::{Frame, MOST_BYTES, widget};
 use reqwest::StatusCode;
 use serde_json::json;
@@ -334,7 +335,7 @@ async fn the_page_tells_what_waits_and_why_and_what_ended() {
     let look = look::gather(&ledger(&system), Some(&pools(&system)), &view, now(&system))
         .await
         .unwrap();
-    let page = page::live(&look, &view, "mayfly");
+    let page = live_page::live(&look, &view, "mayfly");
     for job in [over, running, waits] {
         assert!(page.contains(&format!("/job/{job}\"")), "{job}: {page}");
     }
@@ -347,7 +348,7 @@ async fn the_page_tells_what_waits_and_why_and_what_ended() {
         .unwrap();
     assert!(page.contains(&why), "{why}");
     let one = explained(&system, over).await;
-    let page = page::job(&one, "eu-west-1");
+    let page = job_page::job(&one, "eu-west-1");
     for text in [&one.summary, "the image pull", "at GitHub"] {
         assert!(page.contains(text), "{text}: {page}");
     }

@@ -17,11 +17,12 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::secret::Secret;
+use mayfly_reports::live_page;
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 
+use super::job_page;
 use super::look::{Source, View};
-use super::page;
 use crate::commands::list_filter::pattern;
 use crate::commands::loopback::{FOR_ANOTHER_HOST, has_cookie, is_for, listen};
 use crate::deployment::secrets_store;
@@ -194,7 +195,7 @@ async fn live<S: Source + 'static>(
         Err(why) => return refused(StatusCode::UNPROCESSABLE_ENTITY, &why),
     };
     match server.source.look(&view).await {
-        Ok(look) => refreshing(page::live(&look, &view, &server.stack), view.refresh),
+        Ok(look) => refreshing(live_page::live(&look, &view, &server.stack), view.refresh),
         Err(failure) => failed(&failure),
     }
 }
@@ -239,7 +240,7 @@ async fn job<S: Source + 'static>(
         return refused(StatusCode::NOT_FOUND, "a job's id is a number");
     };
     match server.source.job(id).await {
-        Ok(Some(report)) => refreshing(page::job(&report, &server.region), refreshes(&query)),
+        Ok(Some(report)) => refreshing(job_page::job(&report, &server.region), refreshes(&query)),
         Ok(None) => refused(
             StatusCode::NOT_FOUND,
             &format!("the ledger does not know job {id}"),
@@ -253,7 +254,7 @@ fn failed(failure: &Failure) -> Response {
 }
 
 fn refused(status: StatusCode, why: &str) -> Response {
-    html(status, page::problem("Mayfly", why))
+    html(status, job_page::problem("Mayfly", why))
 }
 
 /// True unless the reader turned it off.
@@ -267,7 +268,7 @@ fn refreshing(page: String, refresh: bool) -> Response {
     if refresh {
         answer
             .headers_mut()
-            .insert(REFRESH, HeaderValue::from(page::REFRESH));
+            .insert(REFRESH, HeaderValue::from(live_page::REFRESH));
     }
     answer
 }

@@ -1,7 +1,7 @@
-//! The pages: how things are, and one job.
+//! The page of one job, and the one that says what went wrong. How things are is `live_page` in the
+//! crate of reports, which CloudWatch's widget shows, too.
 
 use maud::{Markup, html};
-pub use mayfly_reports::live_page::{REFRESH, live};
 
 use crate::commands::explain::report::JobReport;
 use crate::commands::web_page::{document, span};
