@@ -166,7 +166,13 @@ async fn make(places: &Places, ground: Ground) -> Result<Stack> {
 async fn open(aws: &Aws, outputs: &Outputs) -> Result<()> {
     aws.let_the_stand_in_assume(&outputs.get("TaskRoleArn")?)
         .await?;
-    for role in ["WebhookRole", "ScalerRole", "RegistrarRole", "SweeperRole"] {
+    for role in [
+        "WebhookRole",
+        "ScalerRole",
+        "RegistrarRole",
+        "SweeperRole",
+        "DashboardRole",
+    ] {
         aws.let_it_read_parameters(STACK, role).await?;
     }
     Ok(())

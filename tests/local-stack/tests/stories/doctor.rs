@@ -146,7 +146,7 @@ async fn a_doctor_finds_where_github_delivers_instead_and_mends_that() {
         "error",
         "GitHub delivers to http://127.0.0.1:1/webhook",
     );
-    has(&sick, "webhook", "warning", "not as JSON");
+    has(&sick, "webhook", "warning", "and not JSON");
     assert_eq!(sick.code, 1);
     let mended = doctor
         .runs(&["doctor", "--no-probe", "--fix", "--json"])
