@@ -264,6 +264,21 @@ async fn what_aws_refuses_is_a_page_that_says_so() {
     assert!(page.contains("access &lt;denied&gt;"), "{page}");
 }
 
+/// What holds for the page in every width, scheme and number of jobs. How its text stands out.
+async fn sound(browser: &Browser, case: &str) -> serde_json::Value {
+    assert_eq!(
+        browser.run(SOUND).await,
+        json!({
+            "title": "Mayfly: mayfly", "overflows": false, "scripts": 0, "unnamed": 0,
+            "language": "en", "headings": 1, "mains": 1, "tables": true,
+        }),
+        "{case}"
+    );
+    let found = browser.run(CONTRAST).await;
+    assert!(found["least"].as_f64().unwrap() >= 4.5, "{case}: {found}");
+    found
+}
+
 #[tokio::test]
 async fn pages_are_readable_and_sound_however_many_jobs_and_whatever_their_names() {
     if !have_browser() {
@@ -283,16 +298,7 @@ async fn pages_are_readable_and_sound_however_many_jobs_and_whatever_their_names
             for (scheme, light) in [("light", true), ("dark", false)] {
                 browser.prefers(scheme).await;
                 let case = format!("{jobs} jobs, {width} px, {scheme}");
-                assert_eq!(
-                    browser.run(SOUND).await,
-                    json!({
-                        "title": "Mayfly: mayfly", "overflows": false, "scripts": 0, "unnamed": 0,
-                        "language": "en", "headings": 1, "mains": 1, "tables": true,
-                    }),
-                    "{case}"
-                );
-                let found = browser.run(CONTRAST).await;
-                assert!(found["least"].as_f64().unwrap() >= 4.5, "{case}: {found}");
+                let found = sound(&browser, &case).await;
                 assert_eq!(found["page"].as_f64().unwrap() > 0.5, light, "{case}");
                 if let Some(axe) = axe() {
                     assert_eq!(browser.accessibility(&axe).await, json!([]), "{case}");
@@ -473,16 +479,7 @@ async fn a_widget_is_readable_and_sound_in_a_page_of_cloudwatch_s() {
                 std::fs::write(&file, page).unwrap();
                 browser.is_wide(width).await;
                 browser.go(&format!("file://{}", file.display())).await;
-                assert_eq!(
-                    browser.run(SOUND).await,
-                    json!({
-                        "title": "Mayfly: mayfly", "overflows": false, "scripts": 0, "unnamed": 0,
-                        "language": "en", "headings": 1, "mains": 1, "tables": true,
-                    }),
-                    "{case}"
-                );
-                let found = browser.run(CONTRAST).await;
-                assert!(found["least"].as_f64().unwrap() >= 4.5, "{case}: {found}");
+                sound(&browser, &case).await;
                 let margin = "return getComputedStyle(document.getElementById('theirs')).marginTop";
                 assert_eq!(browser.run(margin).await, json!("16px"), "{case}");
                 if let Some(axe) = axe() {
