@@ -2,7 +2,7 @@
 //!
 //! The event is the widget's own parameters and `widgetContext`
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/add_custom_widget_dashboard_about.html>).
-//! Whoever edits a dashboard writes the parameters, and of the context any field may be missing: what
+//! Anyone who edits a dashboard writes the parameters, and of the context any field may be missing: what
 //! is not there, or is no number, is as by default.
 
 use std::time::Duration;
