@@ -4,18 +4,15 @@
 //! Not by IAM's SDK: that has some 180 operations to compile, for one that is asked. Signing is
 //! what all other SDKs bring anyway.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_credential_types::provider::ProvideCredentials as _;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
+use aws_sigv4::http_request::SigningSettings;
 use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_types::SdkConfig;
-use aws_types::service_config::ServiceConfigKey;
+use mayfly_config::aws::signed::{Unsigned, configured_endpoint};
 use tokio::time::timeout;
 
 use crate::deployment::connect::CONNECT;
@@ -78,14 +75,7 @@ impl Iam {
             "aws-us-gov" => ("https://iam.us-gov.amazonaws.com", "us-gov-west-1"),
             _ => return None,
         };
-        let key = ServiceConfigKey::builder()
-            .service_id("IAM")
-            .env("AWS_ENDPOINT_URL")
-            .profile("endpoint_url")
-            .build()
-            .ok();
-        let of_service = key.and_then(|key| self.sdk.service_config()?.load_config(key));
-        let other = of_service.or_else(|| self.sdk.endpoint_url().map(str::to_owned));
+        let other = configured_endpoint(&self.sdk, "IAM");
         Some((other.unwrap_or_else(|| url.to_owned()), region))
     }
 
@@ -97,46 +87,16 @@ impl Iam {
             )
         })?;
         let url = format!("{}/", url.trim_end_matches('/'));
-        let provider = self
-            .sdk
-            .credentials_provider()
-            .ok_or("there are no AWS credentials")?;
-        let identity = provider
-            .provide_credentials()
-            .await
-            .map_err(|error| error.to_string())?
-            .into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(region)
-            .name("iam")
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| error.to_string())?
-            .into();
-        let headers = [("content-type", FORM)];
-        let signable = SignableRequest::new(
-            "POST",
-            &url,
-            headers.into_iter(),
-            SignableBody::Bytes(body.as_bytes()),
-        );
-        let signed = sign(signable.map_err(|error| error.to_string())?, &parameters)
-            .map_err(|error| error.to_string())?;
-        let (instructions, _) = signed.into_parts();
-        let mut request = HttpRequest::new(SdkBody::from(body));
-        request
-            .set_method("POST")
-            .map_err(|error| error.to_string())?;
-        request.set_uri(url).map_err(|error| error.to_string())?;
-        request.headers_mut().insert("content-type", FORM);
-        for (name, value) in instructions.headers() {
-            request
-                .headers_mut()
-                .insert(name.to_owned(), value.to_owned());
-        }
-        Ok(request)
+        let unsigned = Unsigned {
+            service: "iam",
+            region,
+            method: "POST",
+            url,
+            content_type: Some(FORM),
+            settings: SigningSettings::default(),
+            body: body.into_bytes(),
+        };
+        unsigned.sign(&self.sdk).await
     }
 
     async fn ask(&self, body: String) -> Result<(u16, String), String> {

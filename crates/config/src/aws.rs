@@ -5,6 +5,7 @@
 //! containers that a function does not have, and each of them costs size and start-up time.
 
 mod http;
+pub mod signed;
 
 use std::time::Duration;
 

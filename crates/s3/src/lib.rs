@@ -5,21 +5,17 @@
 //! streams that a function would carry for one request a day. Signing and HTTP are what all other
 //! SDKs bring anyway.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SigningSettings, UriPathNormalizationMode,
 };
-use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_types::SdkConfig;
-use aws_types::service_config::ServiceConfigKey;
+use mayfly_config::aws::signed::{Unsigned, configured_endpoint};
 use tokio::time::timeout;
 
 /// A connection within the region takes milliseconds.
@@ -76,15 +72,8 @@ impl Bucket {
     /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>, `UriEncode`).
     fn url(&self, region: &str, key: &str) -> String {
         let key = key.replace('=', "%3D");
-        let asked = ServiceConfigKey::builder()
-            .service_id("S3")
-            .env("AWS_ENDPOINT_URL")
-            .profile("endpoint_url")
-            .build()
-            .ok();
-        let of_service = asked.and_then(|asked| self.sdk.service_config()?.load_config(asked));
         let bucket = &self.name;
-        match of_service.or_else(|| self.sdk.endpoint_url().map(str::to_owned)) {
+        match configured_endpoint(&self.sdk, "S3") {
             Some(url) => format!("{}/{bucket}/{key}", url.trim_end_matches('/')),
             None => format!("https://{bucket}.s3.{region}.{}/{key}", suffix(region)),
         }
@@ -92,46 +81,21 @@ impl Bucket {
 
     async fn request(&self, key: &str, body: Vec<u8>) -> Result<HttpRequest, String> {
         let region = self.sdk.region().ok_or("there is no region")?.to_string();
-        let provider = self
-            .sdk
-            .credentials_provider()
-            .ok_or("there are no AWS credentials")?;
-        let identity = provider
-            .provide_credentials()
-            .await
-            .map_err(|error| error.to_string())?
-            .into();
         // As S3 wants it: the body's digest in a header, the path as it is sent.
         let mut settings = SigningSettings::default();
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&region)
-            .name("s3")
-            .time(SystemTime::now())
-            .settings(settings)
-            .build()
-            .map_err(|error| error.to_string())?
-            .into();
-        let url = self.url(&region, key);
-        let signable =
-            SignableRequest::new("PUT", &url, std::iter::empty(), SignableBody::Bytes(&body));
-        let signed = sign(signable.map_err(|error| error.to_string())?, &parameters)
-            .map_err(|error| error.to_string())?;
-        let (instructions, _) = signed.into_parts();
-        let mut request = HttpRequest::new(SdkBody::from(body));
-        request
-            .set_method("PUT")
-            .map_err(|error| error.to_string())?;
-        request.set_uri(url).map_err(|error| error.to_string())?;
-        for (name, value) in instructions.headers() {
-            request
-                .headers_mut()
-                .insert(name.to_owned(), value.to_owned());
-        }
-        Ok(request)
+        let unsigned = Unsigned {
+            service: "s3",
+            region: &region,
+            method: "PUT",
+            url: self.url(&region, key),
+            content_type: None,
+            settings,
+            body,
+        };
+        unsigned.sign(&self.sdk).await
     }
 
     async fn store(&self, key: &str, body: Vec<u8>) -> Result<(), String> {
